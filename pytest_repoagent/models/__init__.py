@@ -1,0 +1,1 @@
+"""Models: one small file a provider. ``base`` says what a model is."""

@@ -1,0 +1,98 @@
+r"""The append-only JSONL trace of one rollout: the source of truth until it is in the store.
+
+One JSON object a line, each with ``kind`` and ``ts`` (UTC, ISO 8601). In order, with every field:
+
+``run_start``
+    ``schema`` (1), ``rollout_id``, ``run_id``, ``task_id``, ``model``, ``index``, ``seed``, ``attempt``,
+    ``run`` (the run's facts: ``settings``, ``settings_hash``, ``suite``, ``suite_sha256``, ``split``, ``source``,
+    ``commit``, ``versions``, ``started_at``), ``task`` (``family``, ``metadata``, ``expected_files``).
+``llm_request``
+    ``step``, ``new_messages`` (what the conversation gained since the last request, so that a trace grows
+    linearly), ``window``, ``prompt_sha256`` (of the messages after the window policy).
+``llm_action``
+    ``step``, ``raw``, ``finish_reason``, ``action``, ``error_code``, ``error_message``, ``strict_valid``,
+    ``lenient_valid``, ``repair``, ``flags``, ``prompt_tokens``, ``completion_tokens``, ``latency_s``, ``extra``.
+``tool_result``
+    ``step``, ``ok``, ``code``, ``content``, ``duration_s``.
+``test_run``
+    ``step`` (null for the run at the end), ``passed``, ``reason``, ``counts``, ``text``, ``duration_s``,
+    ``cpu_s``, ``runner``.
+``final``
+    ``step``, ``summary``, ``changes``.
+``run_end``
+    ``outcome``, ``success``, ``error``, ``duration_s``, ``diff``, ``files_touched``, ``loop_detections``,
+    ``reflection_count``, ``cost_usd``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+SCHEMA = 1
+
+
+class Trace:
+    """Writes one trace. The file must not exist; each event is one ``write`` of one line."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file and its folders.
+
+        Raises:
+            FileExistsError: there is a trace at ``path`` already.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.events: list[dict[str, Any]] = []
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Append one event; a full disk or an unserialisable field raises."""
+        event = {"kind": kind, "ts": datetime.now(UTC).isoformat(timespec="milliseconds"), **fields}
+        view = memoryview(_encode(event) + b"\n")
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self.events.append(event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Make what was written durable, then close."""
+        os.fsync(self._fd)
+        os.close(self._fd)
+
+
+def _encode(event: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # a model may write half a surrogate pair; only an escape can carry it
+        return json.dumps(event, separators=(",", ":")).encode()
+
+
+def read(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The events of a trace; a torn last line (a killed writer) ends it quietly.
+
+    Raises:
+        ValueError: a line before the last is not a JSON object with a ``kind``; names file and line.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            torn = not line.endswith(b"\n")
+            try:
+                event = json.loads(line)
+                if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+                    raise ValueError("not an event")
+            except ValueError as error:
+                if torn:
+                    return
+                raise ValueError(f"{path}:{number} is not a trace event: {error}") from None
+            yield event
