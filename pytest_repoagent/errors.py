@@ -72,14 +72,10 @@ class Policy:
 
 _POLICIES: dict[type[BaseException], Policy] = {
     UsageError: Policy(Cause.USER, retry=False, counts=False, trainable=False, pytest_outcome="usage"),
-    ContextOverflow: Policy(
-        Cause.PROVIDER, retry=False, counts=False, trainable=True, pytest_outcome="error"
-    ),
+    ContextOverflow: Policy(Cause.PROVIDER, retry=False, counts=False, trainable=True, pytest_outcome="error"),
     ProviderError: Policy(Cause.PROVIDER, retry=True, counts=False, trainable=True, pytest_outcome="error"),
     AssertionError: Policy(Cause.MODEL, retry=False, counts=True, trainable=True, pytest_outcome="failed"),
-    Exception: Policy(
-        Cause.INFRASTRUCTURE, retry=True, counts=False, trainable=False, pytest_outcome="error"
-    ),
+    Exception: Policy(Cause.INFRASTRUCTURE, retry=True, counts=False, trainable=False, pytest_outcome="error"),
 }
 
 

@@ -130,9 +130,7 @@ class Rollout:
     def tool_breakdown(self) -> dict[str, int]:
         """Tool name -> calls executed or refused by the tool."""
         return dict(
-            Counter(
-                str(s.action["name"]) for s in self.trajectory if s.action and s.action["type"] == "tool_call"
-            )
+            Counter(str(s.action["name"]) for s in self.trajectory if s.action and s.action["type"] == "tool_call")
         )
 
     @property
@@ -144,8 +142,7 @@ class Rollout:
     def wrote_file(self) -> bool:
         """Whether a ``write_file`` succeeded."""
         return any(
-            s.executed_ok and s.action is not None and s.action["name"] == "write_file"
-            for s in self.trajectory
+            s.executed_ok and s.action is not None and s.action["name"] == "write_file" for s in self.trajectory
         )
 
     @property
