@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from pytest_repoagent.protocol.actions import Message
 
 Outcome = Literal["final", "max_iters", "loop", "timeout", "budget", "provider_error", "infrastructure_error"]
 NOT_COUNTED: frozenset[str] = frozenset({"provider_error", "infrastructure_error"})
@@ -36,8 +36,9 @@ class Step:
 
     Attributes:
         index: 0-based position in the rollout.
-        new_messages: messages added to the conversation since the previous request; all of them together, cut by
-            the rollout's window policy, are what the model was asked with.
+        new_messages: what the conversation gained since the previous request, besides the assistant's own reply
+            (that is the previous step's ``raw``); :func:`pytest_repoagent.protocol.render.state` puts them together.
+        window: the policy that decided how much of the conversation was sent.
         prompt_sha256: hash of exactly those messages; the state's name.
         raw: the reply, untouched.
         action: the executed or final action as JSON, None where nothing was executed.
@@ -54,7 +55,8 @@ class Step:
     """
 
     index: int
-    new_messages: tuple[Mapping[str, str], ...]
+    new_messages: tuple[Message, ...]
+    window: str
     prompt_sha256: str
     raw: str
     finish_reason: str | None
@@ -79,7 +81,8 @@ class Rollout:
     """One attempt at one task by one model with one seed.
 
     ``run`` is the run's facts as recorded in ``run_start`` (settings, suite, versions), ``task`` the task's.
-    ``success`` is the driver's own last test run on pristine tests, None where tests never ran.
+    ``success`` is the driver's own last test run on pristine tests, None where tests never ran. ``cause`` says
+    whose fault an ``error`` was (:class:`pytest_repoagent.errors.Cause`), None where there was none.
     """
 
     rollout_id: str
@@ -94,6 +97,7 @@ class Rollout:
     outcome: Outcome
     success: bool | None
     error: str | None
+    cause: str | None
     final_summary: str
     diff: str
     files_touched: tuple[str, ...]
@@ -141,9 +145,7 @@ class Rollout:
     @property
     def wrote_file(self) -> bool:
         """Whether a ``write_file`` succeeded."""
-        return any(
-            s.executed_ok and s.action is not None and s.action["name"] == "write_file" for s in self.trajectory
-        )
+        return any(s.executed_ok and s.action is not None and s.action["name"] == "write_file" for s in self.trajectory)
 
     @property
     def test_runs(self) -> int:
@@ -260,6 +262,7 @@ def fold(events: Iterable[Mapping[str, Any]], trace_path: str) -> Rollout:
         outcome=end["outcome"],
         success=end["success"],
         error=end["error"],
+        cause=end["cause"],
         final_summary=summary,
         diff=end["diff"],
         files_touched=tuple(end["files_touched"]),
@@ -278,6 +281,7 @@ def _step_fields(request: Mapping[str, Any], event: Mapping[str, Any]) -> dict[s
     return {
         "index": event["step"],
         "new_messages": tuple(request["new_messages"]),
+        "window": request["window"],
         "prompt_sha256": request["prompt_sha256"],
         "raw": event["raw"],
         "finish_reason": event["finish_reason"],
@@ -314,9 +318,3 @@ def _test_run(event: Mapping[str, Any]) -> TestRun:
 def _sum(values: Iterable[int | None]) -> int | None:
     known = [v for v in values if v is not None]
     return sum(known) if known else None
-
-
-def canonical_sha256(value: Any) -> str:
-    """SHA-256 of a JSON value in its canonical spelling (sorted keys, compact, UTF-8)."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,8 +7,9 @@ One JSON object a line, each with ``kind`` and ``ts`` (UTC, ISO 8601). In order,
     ``run`` (the run's facts: ``settings``, ``settings_hash``, ``suite``, ``suite_sha256``, ``split``, ``source``,
     ``commit``, ``versions``, ``started_at``), ``task`` (``family``, ``metadata``, ``expected_files``).
 ``llm_request``
-    ``step``, ``new_messages`` (what the conversation gained since the last request, so that a trace grows
-    linearly), ``window``, ``prompt_sha256`` (of the messages after the window policy).
+    ``step``, ``new_messages`` (what the conversation gained since the last request besides the assistant's reply,
+    which is the last step's ``raw``; so a trace grows linearly), ``window``, ``prompt_sha256`` (of the messages
+    after the window policy).
 ``llm_action``
     ``step``, ``raw``, ``finish_reason``, ``action``, ``error_code``, ``error_message``, ``strict_valid``,
     ``lenient_valid``, ``repair``, ``flags``, ``prompt_tokens``, ``completion_tokens``, ``latency_s``, ``extra``.
@@ -20,7 +21,7 @@ One JSON object a line, each with ``kind`` and ``ts`` (UTC, ISO 8601). In order,
 ``final``
     ``step``, ``summary``, ``changes``.
 ``run_end``
-    ``outcome``, ``success``, ``error``, ``duration_s``, ``diff``, ``files_touched``, ``loop_detections``,
+    ``outcome``, ``success``, ``error``, ``cause``, ``duration_s``, ``diff``, ``files_touched``, ``loop_detections``,
     ``reflection_count``, ``cost_usd``.
 """
 
@@ -62,9 +63,7 @@ class Trace:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Make what was written durable, then close."""
         os.fsync(self._fd)
         os.close(self._fd)

@@ -1,0 +1,130 @@
+"""Flags for steps that were valid and yet poor, and the definition of a loop.
+
+A step *loops* when it repeats an earlier step exactly (``exact_repeat``) or asks for nothing new (``near_repeat``):
+
+- reading, listing or searching the same target again, with a window no larger than before, while no file has changed
+  since, is ``exact_repeat`` if every argument is the same and ``near_repeat`` if only the window is smaller;
+- ``write_file`` with a path and content already written before is ``exact_repeat``, whatever happened in between:
+  the same code gives the same verdict;
+- an invalid reply that equals an earlier invalid reply to the letter is ``exact_repeat``.
+
+``thought`` never counts. The other flags: ``no_op_write``, ``content_syntax_error``, ``content_elided``,
+``fence_or_line_numbers_in_content``, ``write_before_read``, ``premature_final``.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_repoagent.protocol.actions import Action, Final, ToolCall
+from pytest_repoagent.workspace import Workspace
+
+LOOP_FLAGS = frozenset({"exact_repeat", "near_repeat"})
+
+_WINDOWS = {"read_file": "max_chars", "list_files": "max_files", "grep": "max_hits"}
+_PATHS = ("rel_path", "rel_dir")
+_ELIDED = re.compile(
+    r"^\s*(?:#|//)?\s*(?:\.{3}|\[|<)[^\n]{0,40}\b(?:rest|existing|unchanged|remaining|omitted|same as before)\b"
+    r"|^\s*(?:#|//)[^\n]{0,40}\b(?:unchanged|omitted|same as before|rest of (?:the )?(?:code|file|function))\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NUMBERED = re.compile(r"\s*\d+\s*[:|\t]")
+
+
+@dataclass
+class Conduct:
+    """What one rollout did so far, as far as flags need it."""
+
+    _seen: dict[tuple[Any, ...], tuple[int, int]] = field(default_factory=dict)
+    _written: dict[tuple[str, str], int] = field(default_factory=dict)
+    _invalid: dict[str, int] = field(default_factory=dict)
+    _read: set[str] = field(default_factory=set)
+    looped_to: int | None = None
+    """The earlier step that the last looping step repeated."""
+
+    def invalid(self, step: int, raw: str) -> tuple[str, ...]:
+        """Flags of a reply that was no action."""
+        first = self._invalid.setdefault(raw, step)
+        if first == step:
+            return ()
+        self.looped_to = first
+        return ("exact_repeat",)
+
+    def flags(self, step: int, action: Action, workspace: Workspace) -> tuple[str, ...]:
+        """Flags of an action, judged before it is executed."""
+        if isinstance(action, Final):
+            return () if workspace.touched() else ("premature_final",)
+        if action.name == "write_file":
+            return self._write_flags(step, action, workspace)
+        return self._look_flags(step, action)
+
+    def _look_flags(self, step: int, call: ToolCall) -> tuple[str, ...]:
+        window = _WINDOWS.get(call.name)
+        target = (call.name, *((k, _spelling(k, v)) for k, v in call.args.items() if k not in (window, "thought")))
+        size = int(call.args[window]) if window else 0
+        if call.name == "read_file":
+            self._read.add(str(_spelling("rel_path", call.args["rel_path"])))
+        first, largest = self._seen.get(target, (step, -1))
+        self._seen[target] = (first, max(size, largest))
+        if size > largest:
+            return ()
+        self.looped_to = first
+        return ("exact_repeat",) if size == largest else ("near_repeat",)
+
+    def _write_flags(self, step: int, call: ToolCall, workspace: Workspace) -> tuple[str, ...]:
+        path, content = str(_spelling("rel_path", call.args["rel_path"])), str(call.args["content"])
+        flags = []
+        first = self._written.setdefault((path, content), step)
+        if first != step:
+            self.looped_to = first
+            flags.append("exact_repeat")
+        current = workspace.text(path)
+        if current == content:
+            flags.append("no_op_write")
+        else:
+            self._seen.clear()  # files changed: looking again is no loop
+        if current is not None and path not in self._read and first == step:
+            flags.append("write_before_read")
+        self._read.add(path)
+        return (*flags, *content_flags(path, content))
+
+
+def content_flags(path: str, content: str) -> tuple[str, ...]:
+    """What is wrong with a file as it is about to be written, without running it."""
+    flags = []
+    lines = [line for line in content.splitlines() if line.strip()]
+    fenced = content.lstrip().startswith("```")
+    numbered = len(lines) >= 3 and all(_NUMBERED.match(line) for line in lines)
+    if fenced or numbered:
+        flags.append("fence_or_line_numbers_in_content")
+    if path.endswith(".py") and not _parses(content):
+        flags.append("content_syntax_error")
+    if _ELIDED.search(content):
+        flags.append("content_elided")
+    return tuple(flags)
+
+
+def _parses(source: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def _spelling(name: str, value: Any) -> Any:
+    if name in _PATHS and isinstance(value, str) and value.strip():
+        return posixpath.normpath(value.strip().replace("\\", "/"))
+    return value
+
+
+def loops(flags: tuple[str, ...]) -> bool:
+    """Whether a step with these flags is a loop detection."""
+    return not LOOP_FLAGS.isdisjoint(flags)

@@ -1,0 +1,118 @@
+"""The controller's side of a run: the one writer of the store, and the check that nothing was lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_repoagent.engine import Engine
+from pytest_repoagent.errors import InfrastructureError
+from pytest_repoagent.store.ingest import ingest
+from pytest_repoagent.store.reader import recorded_keys
+from pytest_repoagent.summary import summarise, write_report
+
+BURST_SIZE = 20
+BURST_S = 2.0
+
+
+class Recorder:
+    """Reads traces as items report them, writes them to the store in bursts, and judges completeness at the end."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Pick up what earlier sessions finished and did not record.
+
+        Raises:
+            UsageError: the store cannot be used.
+        """
+        self.engine = engine
+        self.store = engine.settings.store
+        self.waiting: list[Path] = []
+        self.last_burst = time.monotonic()
+        self.reported: set[str] = set()
+        self.skipped: set[str] = set()
+        self.trouble: list[str] = []
+        self.recovered = ingest([engine.settings.trace_root], self.store).written
+
+    def pytest_report_header(self) -> list[str]:
+        """What runs, and where it is kept."""
+        settings, suite = self.engine.settings, self.engine.suite
+        lines = [
+            f"repoagent: {len(suite.tasks)} tasks of {suite.name}, {settings.rollouts} rollouts each, "
+            f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.store}"
+        ]
+        if self.recovered:
+            lines.append(f"repoagent: recorded {self.recovered} finished rollouts that an earlier session left behind")
+        return lines
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what was reported, and record finished rollouts in bursts."""
+        if report.when == "call" or not report.passed:
+            self.reported.add(report.nodeid)
+        if report.skipped:
+            self.skipped.add(report.nodeid)
+        paths = report.__dict__.pop("repoagent_trace", None)
+        if paths:
+            self.waiting += map(Path, json.loads(paths))
+        if len(self.waiting) >= BURST_SIZE or (self.waiting and time.monotonic() - self.last_burst >= BURST_S):
+            self._record(final=False)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Record the rest, then fail the run if anything that was selected is missing."""
+        run_dir = self.engine.run_dir
+        if run_dir.is_dir():
+            self.waiting = [run_dir]  # whatever finished, also where its report never came
+            self._record(final=True)
+        stopped = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
+        self.trouble += self._missing(bool(stopped))
+        shutil.rmtree(run_dir / "locks", ignore_errors=True)
+        if self.trouble and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        settings = self.engine.settings
+        if settings.report is not None:
+            write_report(settings.report, self.engine.run_id, settings.recorded(), run_dir)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """A row per model, then what went wrong with the run itself."""
+        terminalreporter.section("repoagent", sep="=")
+        for line in summarise(self.store, self.engine.run_id, terminalreporter._tw.fullwidth):
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(f"store: {self.store}, run {self.engine.run_id}")
+        for line in self.trouble:
+            terminalreporter.write_line(line, red=True, bold=True)
+
+    def _record(self, final: bool) -> None:
+        """Write what waits; where the store is busy, it waits on, and is trouble only at the end."""
+        self.last_burst = time.monotonic()
+        try:
+            done = ingest(self.waiting, self.store)
+        except InfrastructureError as error:
+            if final:
+                self.trouble.append(f"not recorded: {error}")
+            return
+        self.waiting = []
+        self.trouble += [f"not recorded: {path}: {reason}" for path, reason in done.rejected]
+
+    def _missing(self, stopped: bool) -> list[str]:
+        """A line for each selected item that has no verdict or no rollout in the store."""
+        plans = sorted((self.engine.run_dir / "plans").glob("*.json"))
+        if not plans:
+            return [] if stopped else ["no process said which items it selected, so nothing shows that none was lost"]
+        selected: dict[str, list[str | int]] = {}
+        for plan in plans:
+            selected |= json.loads(plan.read_text())
+        recorded = recorded_keys(self.store, self.engine.run_id)
+        silent = [item for item in selected if item not in self.reported]
+        unrecorded = [
+            item
+            for item, key in selected.items()
+            if tuple(key) not in recorded and item not in self.skipped and item not in silent
+        ]
+        why = "did not run, the session was stopped" if stopped else "was selected but never reported: lost"
+        return [f"{item} {why}" for item in silent] + [
+            f"{item} was reported, but its rollout is not in the store" for item in unrecorded
+        ]

@@ -1,0 +1,176 @@
+"""A pytest session that evaluates models: what a run is in pytest's terms.
+
+The controller (or the only process) owns a :class:`pytest_repoagent.recorder.Recorder`; every process that runs
+items owns an :class:`pytest_repoagent.engine.Engine`. Workers get the controller's settings and run id, not the
+command line, so that all of them run the same thing.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_repoagent import bundled, registry
+from pytest_repoagent.engine import Engine
+from pytest_repoagent.errors import RepoAgentError
+from pytest_repoagent.models.base import RolloutKey
+from pytest_repoagent.recorder import Recorder
+from pytest_repoagent.settings import Settings, from_pytest
+from pytest_repoagent.suites import find_suite, load_suite
+
+if TYPE_CHECKING:
+    from pytest_repoagent.rollout import Rollout
+
+ENGINE = pytest.StashKey[Engine]()
+FINISHED = pytest.StashKey[list[str]]()
+REPORT_ATTRIBUTE = "repoagent_trace"
+
+
+def start(config: pytest.Config) -> None:
+    """Start a run in the controller, or join it in a worker.
+
+    Raises:
+        pytest.UsageError: a setting, the suite, its source, a model or the store is wrong; no rollout was begun.
+    """
+    try:
+        if hasattr(config, "workerinput"):
+            _join(config, config.workerinput)
+        else:
+            _begin(config)
+    except RepoAgentError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _begin(config: pytest.Config) -> None:
+    settings = from_pytest(config)
+    parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
+    settings = settings.model_copy(update={"model": tuple(dict.fromkeys(map(parts.resolve, settings.model)))})
+    suite = load_suite(find_suite(settings.suite, [config.rootpath / "eval" / "suites", bundled.suites_dir()]))
+    engine = Engine(settings, suite, parts, uuid.uuid4().hex[:12], datetime.now(UTC).isoformat(timespec="seconds"))
+    _adopt(config, engine)
+    if config.args_source != pytest.Config.ArgsSource.ARGS:
+        config.args = [str(_default_path(config))]
+    if config.option.collectonly or config.option.setupplan:
+        return
+    engine.check()
+    config.pluginmanager.register(Recorder(engine), "repoagent-recorder")
+    config.pluginmanager.register(_WorkerSetup(engine), "repoagent-workers")
+    if config.getoption("dist", "no") == "no":
+        config.pluginmanager.register(_Plan(engine, "main"), "repoagent-plan")
+
+
+def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
+    given = json.loads(workerinput["repoagent"])
+    parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
+    settings = Settings.model_validate(given["settings"])
+    engine = Engine(settings, load_suite(Path(given["suite_path"])), parts, given["run_id"], given["started_at"])
+    _adopt(config, engine)
+    config.pluginmanager.register(_Plan(engine, workerinput["workerid"]), "repoagent-plan")
+
+
+def _adopt(config: pytest.Config, engine: Engine) -> None:
+    config.stash[ENGINE] = engine
+    config.add_cleanup(engine.close)
+
+
+def _default_path(config: pytest.Config) -> Path:
+    own = config.rootpath / "eval"
+    return own if own.is_dir() else bundled.heldout_test()
+
+
+class _WorkerSetup:
+    """Tells each xdist worker which run it is part of."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._passed = json.dumps(
+            {
+                "settings": engine.settings.model_dump(mode="json"),
+                "suite_path": str(engine.suite.path.resolve()),
+                "run_id": engine.run_id,
+                "started_at": engine.started_at,
+            }
+        )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["repoagent"] = self._passed
+
+
+class _Plan:
+    """Writes down which items of this process need which rollout, for the controller to compare with."""
+
+    def __init__(self, engine: Engine, process: str) -> None:
+        self._path = engine.run_dir / "plans" / f"{process}.json"
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        plan = {item.nodeid: _key_list(item) for item in session.items if _key(item) is not None}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(plan))
+        partial.replace(self._path)
+
+
+def _key(item: pytest.Item) -> RolloutKey | None:
+    callspec = getattr(item, "callspec", None)
+    key = callspec.params.get("repoagent_key") if callspec else None
+    return key if isinstance(key, RolloutKey) else None
+
+
+def _key_list(item: pytest.Item) -> list[Any]:
+    key = _key(item)
+    assert key is not None
+    return [key.model, key.task_id, key.index]
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a test one item per rollout; none without ``--model``."""
+    engine = metafunc.config.stash.get(ENGINE, None)
+    keys = engine.keys() if engine else []
+    metafunc.parametrize("repoagent_key", keys or [None], ids=_ids(keys) or ["no-model"])
+
+
+def _ids(keys: list[RolloutKey]) -> list[str]:
+    """``gcd-r0``; with the model in front where there are several, with the source where names collide."""
+    several_models = len({key.model for key in keys}) > 1
+    names = {key.task_id: key.task_id.partition("/")[2] for key in keys}
+    unique = len(set(names.values())) == len(names)
+    return [
+        "-".join(
+            [
+                *([key.model.replace("/", "_")] if several_models else []),
+                names[key.task_id] if unique else key.task_id.replace("/", "_"),
+                f"r{key.index}",
+            ]
+        )
+        for key in keys
+    ]
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The run's settings."""
+    return config.stash[ENGINE].settings
+
+
+def obtain(request: pytest.FixtureRequest, key: RolloutKey) -> Rollout:
+    """The rollout for the ``rollout`` fixture; a spoiled one fails the set-up, wrong settings stop the session."""
+    rollout = request.config.stash[ENGINE].run(key)
+    request.node.stash.setdefault(FINISHED, []).append(rollout.trace_path)
+    if not rollout.counted:
+        message = f"{rollout.outcome}: {rollout.error}\ntrace: {rollout.trace_path}"
+        if rollout.cause == "user":
+            request.session.shouldstop = f"{rollout.model} cannot be used: {rollout.error}"
+        pytest.fail(message, pytrace=False)
+    return rollout
+
+
+def attach(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put the paths of traces finished since the last report on this one, as one JSON string."""
+    finished = item.stash.get(FINISHED, [])
+    if finished:
+        setattr(report, REPORT_ATTRIBUTE, json.dumps(finished))
+        finished.clear()

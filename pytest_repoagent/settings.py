@@ -1,0 +1,167 @@
+"""One frozen model of a run's settings, and the only reader of pytest's options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from pytest_repoagent.agent import AgentSettings
+from pytest_repoagent.canonical import canonical_sha256
+from pytest_repoagent.errors import UsageError
+from pytest_repoagent.options import OPTIONS
+from pytest_repoagent.protocol.render import check_window, system_prompt
+
+if TYPE_CHECKING:
+    import pytest
+
+DEFAULT_STORE = Path(".repoagent/store.duckdb")
+
+
+def _split_price(value: object) -> object:
+    return value.split(",") if isinstance(value, str) else value
+
+
+class ItemLimits(BaseModel):
+    """What an item tolerates before it fails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_parse_errors: int = Field(default=0, ge=0)
+    max_loop_detections: int = Field(default=0, ge=0)
+    require_write: bool = True
+    require_pass: bool = False
+
+
+class Settings(BaseModel):
+    """A run's settings. Field names are the options' with underscores; units are in the names or as stated.
+
+    Attributes:
+        model: specs ``provider:name`` or the name of a built-in, as resolved.
+        quixbugs: work tree, git directory or URL; None for the environment's or the cached clone.
+        seed: of rollout 0; rollout ``i`` uses ``seed + i``.
+        rollout_timeout: wall seconds.
+        test_timeout: CPU seconds of one test run.
+        request_timeout: seconds.
+        price: USD per million prompt and completion tokens.
+        store: the DuckDB file; traces are in ``traces/RUN_ID`` beside it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: tuple[str, ...] = Field(min_length=1)
+    suite: str = "quixbugs_heldout"
+    quixbugs: str | None = None
+    rollouts: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+    temperature: float = Field(default=0.2, ge=0)
+    max_tokens: int = Field(default=2048, ge=1)
+    max_iters: int = Field(default=20, ge=1)
+    max_loops: int = Field(default=3, ge=1)
+    max_rollout_tokens: int | None = Field(default=None, ge=1)
+    rollout_timeout: float = Field(default=900.0, gt=0)
+    test_policy: Literal["never", "on_write", "final"] = "on_write"
+    test_timeout: float = Field(default=10.0, gt=0)
+    runner: str = "subprocess"
+    window: Annotated[str, AfterValidator(check_window)] = "full"
+    paraphrase: int = Field(default=0, ge=0)
+    tool_protocol: Literal["json"] = "json"
+    parse: Literal["strict", "lenient"] = "strict"
+    reflection: bool = True
+    base_url: str | None = None
+    request_timeout: float = Field(default=120.0, gt=0)
+    retries: int = Field(default=5, ge=0)
+    price: Annotated[
+        tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] | None, BeforeValidator(_split_price)
+    ] = None
+    store: Path = DEFAULT_STORE
+    report: Path | None = None
+    limits: ItemLimits = ItemLimits()
+
+    @property
+    def trace_root(self) -> Path:
+        """The folder that holds a folder of traces per run."""
+        return self.store.parent / "traces"
+
+    @property
+    def settings_hash(self) -> str:
+        """Names what shapes a rollout besides task, model, index and seed; 16 hex digits.
+
+        Runs with the same hash may be pooled: where things are, what an item tolerates, retries and prices are not
+        part of it, the system prompt is.
+        """
+        shaping = self.model_dump(
+            mode="json",
+            include={
+                "temperature",
+                "max_tokens",
+                "max_iters",
+                "max_loops",
+                "max_rollout_tokens",
+                "rollout_timeout",
+                "test_policy",
+                "test_timeout",
+                "window",
+                "paraphrase",
+                "tool_protocol",
+                "parse",
+                "reflection",
+            },
+        )
+        return canonical_sha256({**shaping, "system_prompt": system_prompt()})[:16]
+
+    def agent(self) -> AgentSettings:
+        """The part that the agent loop reads."""
+        return AgentSettings(
+            max_iters=self.max_iters,
+            max_loops=self.max_loops,
+            timeout_s=self.rollout_timeout,
+            max_tokens_total=self.max_rollout_tokens,
+            test_policy=self.test_policy,
+            window=self.window,
+            lenient=self.parse == "lenient",
+            reflection=self.reflection,
+            price_usd=self.price,
+        )
+
+    def recorded(self) -> dict[str, Any]:
+        """What a trace and the store keep of the settings."""
+        return self.model_dump(mode="json", exclude={"store", "report", "limits", "quixbugs", "model"})
+
+
+def make_settings(given: dict[str, Any]) -> Settings:
+    """Validate option values (None: not given).
+
+    Raises:
+        UsageError: names the first option that is wrong and what it must be.
+    """
+    try:
+        return Settings.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"--{option}={first['input']} cannot be used: {message}") from None
+
+
+def from_pytest(config: pytest.Config) -> Settings:
+    """Read the options and ini settings of a pytest session that has ``--model``.
+
+    Raises:
+        UsageError: an option's value is wrong.
+    """
+    given = {option.dest.removeprefix("repoagent_"): config.getoption(option.dest) for option in OPTIONS}
+    require_pass = given.pop("require_pass")
+    given["limits"] = {
+        "max_parse_errors": config.getini("repoagent_max_parse_errors"),
+        "max_loop_detections": config.getini("repoagent_max_loop_detections"),
+        "require_write": config.getini("repoagent_require_write"),
+        "require_pass": bool(require_pass) or config.getini("repoagent_require_pass"),
+    }
+    settings = make_settings(given)
+    start = config.invocation_params.dir
+    places: dict[str, Any] = {"store": start / settings.store}
+    if settings.report is not None:
+        places["report"] = start / settings.report
+    return settings.model_copy(update=places)

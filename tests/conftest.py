@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_repoagent.workspace import Workspace
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A small workspace of three text files and a binary one."""
+    root = tmp_path / "pristine"
+    files = {
+        "src/area.py": b"def area(w, h):\n    return w + h\n",
+        "tests/test_area.py": b"from src.area import area\n\n\ndef test_area():\n    assert area(2, 3) == 6\n",
+        "README.md": "caf\u00e9\r\nsecond line\r\n".encode(),
+        "logo.bin": b"\x89PNG\0\0\0",
+    }
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return Workspace(root, files)
