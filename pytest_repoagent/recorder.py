@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +18,11 @@ from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import InfrastructureError
 from pytest_repoagent.store.ingest import ingest
 from pytest_repoagent.store.reader import recorded_keys
+from pytest_repoagent.store.writer import prepare
 from pytest_repoagent.summary import summarise, write_report
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 BURST_SIZE = 20
 BURST_S = 2.0
@@ -23,10 +32,10 @@ class Recorder:
     """Reads traces as items report them, writes them to the store in bursts, and judges completeness at the end."""
 
     def __init__(self, engine: Engine) -> None:
-        """Pick up what earlier sessions finished and did not record.
+        """Make sure of the store, and pick up what earlier sessions finished and did not record.
 
         Raises:
-            UsageError: the store cannot be used.
+            UsageError, InfrastructureError: the store cannot be used.
         """
         self.engine = engine
         self.store = engine.settings.store
@@ -35,6 +44,8 @@ class Recorder:
         self.reported: set[str] = set()
         self.skipped: set[str] = set()
         self.trouble: list[str] = []
+        prepare(self.store)
+        engine.run_dir.mkdir(parents=True)
         self.recovered = ingest([engine.settings.trace_root], self.store).written
 
     def pytest_report_header(self) -> list[str]:
@@ -64,9 +75,8 @@ class Recorder:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Record the rest, then fail the run if anything that was selected is missing."""
         run_dir = self.engine.run_dir
-        if run_dir.is_dir():
-            self.waiting = [run_dir]  # whatever finished, also where its report never came
-            self._record(final=True)
+        self.waiting = [run_dir]  # whatever finished, also where its report never came
+        self._record(final=True)
         stopped = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
         self.trouble += self._missing(bool(stopped))
         shutil.rmtree(run_dir / "locks", ignore_errors=True)
@@ -79,7 +89,7 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """A row per model, then what went wrong with the run itself."""
         terminalreporter.section("repoagent", sep="=")
-        for line in summarise(self.store, self.engine.run_id, terminalreporter._tw.fullwidth):
+        for line in summarise(self.store, self.engine.run_id):
             terminalreporter.write_line(line)
         terminalreporter.write_line(f"store: {self.store}, run {self.engine.run_id}")
         for line in self.trouble:
@@ -89,7 +99,8 @@ class Recorder:
         """Write what waits; where the store is busy, it waits on, and is trouble only at the end."""
         self.last_burst = time.monotonic()
         try:
-            done = ingest(self.waiting, self.store)
+            with _undisturbed():
+                done = ingest(self.waiting, self.store)
         except InfrastructureError as error:
             if final:
                 self.trouble.append(f"not recorded: {error}")
@@ -116,3 +127,23 @@ class Recorder:
         return [f"{item} {why}" for item in silent] + [
             f"{item} was reported, but its rollout is not in the store" for item in unrecorded
         ]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back until a burst is over: DuckDB would make an error of its own of it, half-way through."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)

@@ -53,8 +53,6 @@ def _begin(config: pytest.Config) -> None:
     suite = load_suite(find_suite(settings.suite, [config.rootpath / "eval" / "suites", bundled.suites_dir()]))
     engine = Engine(settings, suite, parts, uuid.uuid4().hex[:12], datetime.now(UTC).isoformat(timespec="seconds"))
     _adopt(config, engine)
-    if config.args_source != pytest.Config.ArgsSource.ARGS:
-        config.args = [str(_default_path(config))]
     if config.option.collectonly or config.option.setupplan:
         return
     engine.check()
@@ -76,6 +74,8 @@ def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
 def _adopt(config: pytest.Config, engine: Engine) -> None:
     config.stash[ENGINE] = engine
     config.add_cleanup(engine.close)
+    if config.args_source != pytest.Config.ArgsSource.ARGS:
+        config.args = [str(_default_path(config))]
 
 
 def _default_path(config: pytest.Config) -> Path:

@@ -10,23 +10,21 @@ from typing import Any
 
 from pytest_repoagent import trace
 from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
-from pytest_repoagent.store.reader import run_metrics
+from pytest_repoagent.store.reader import run_totals
 
 COLUMNS = ("model", "rollouts", "strict", "parse errors", "loops", "wrote", "steps", "pass", "tokens", "cost", "wall")
 
 
-def summarise(store: Path, run_id: str, width: int) -> list[str]:
+def summarise(store: Path, run_id: str) -> list[str]:
     """The table as lines of text, from what the store has of the run."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in table.columns[2:]:
-        column.justify = "left"
-    for row in run_metrics(store, run_id):
+    table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for row in run_totals(store, run_id):
         table.add_row(*_cells(row))
     text = io.StringIO()
-    Console(file=text, width=max(width, 100), color_system=None).print(table)
+    Console(file=text, width=1000, color_system=None).print(table)
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
@@ -44,7 +42,7 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
         _percent(row["pass_rate"]),
         "-" if tokens == [None, None] else f"{tokens[0] or 0:,} + {tokens[1] or 0:,}",
         "-" if row["cost_usd"] is None else f"${row['cost_usd']:.4f}",
-        f"{row['duration_s']:.1f} s",
+        f"{row['total_duration_s']:.1f} s",
     )
 
 

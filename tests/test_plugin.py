@@ -9,14 +9,12 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import eval_kit
 import pytest
 from eval_kit import make_project, run, stored
 
 DISTRIBUTED = pytest.mark.parametrize("n", ["-n0", "-n2"])
-HELDOUT = Path(__file__).parent.parent / "eval/test_heldout.py"
 
 
 @DISTRIBUTED
@@ -76,7 +74,7 @@ def test_lf_runs_only_what_failed(pytester: pytest.Pytester) -> None:
 @DISTRIBUTED
 def test_x_stops_and_what_ran_is_recorded(pytester: pytest.Pytester, n: str) -> None:
     make_project(pytester, eval_kit.NAMES)
-    result = run(pytester, n, "--model=fake:say@alpha", "-x", "--test-policy=never", path=HELDOUT)
+    result = run(pytester, n, "--model=fake:say@alpha", "-x", "--test-policy=never", path=None)
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*did not run, the session was stopped*"])
     ran = stored(pytester, "SELECT count(*) FROM rollouts")[0][0]
@@ -85,7 +83,7 @@ def test_x_stops_and_what_ran_is_recorded(pytester: pytest.Pytester, n: str) -> 
 
 def test_junitxml_has_an_entry_per_item(pytester: pytest.Pytester) -> None:
     make_project(pytester)
-    run(pytester, "-n2", "--model=fake:say@beta", "--test-policy=never", "--junitxml=j.xml", path=HELDOUT)
+    run(pytester, "-n2", "--model=fake:say@beta", "--test-policy=never", "--junitxml=j.xml", path=None)
     cases = {case.get("name"): case for case in ET.parse(pytester.path / "j.xml").iter("testcase")}
     assert sorted(filter(None, cases)) == [f"test_heldout[{n}-r0]" for n in ("alpha", "beta", "delta", "gamma")]
     failure = cases["test_heldout[beta-r0]"].find("failure")
@@ -95,7 +93,7 @@ def test_junitxml_has_an_entry_per_item(pytester: pytest.Pytester) -> None:
 
 def test_a_protocol_failure_shows_the_message_its_code_and_the_trace(pytester: pytest.Pytester) -> None:
     make_project(pytester)
-    result = run(pytester, "--model=fake:say@beta", "--max-iters=2", "--test-policy=never", "-k", "beta", path=HELDOUT)
+    result = run(pytester, "--model=fake:say@beta", "--max-iters=2", "--test-policy=never", "-k", "beta", path=None)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -113,8 +111,8 @@ def test_ini_settings_change_what_an_item_tolerates(pytester: pytest.Pytester) -
         "[pytest]\nrepoagent_max_parse_errors = 2\nrepoagent_max_loop_detections = 1\nrepoagent_require_write = false\n"
     )
     args = ["--model=fake:say@beta", "--max-iters=2", "-k", "beta"]
-    run(pytester, *args, path=HELDOUT).assert_outcomes(passed=1)
-    run(pytester, *args, "--require-pass", path=HELDOUT).assert_outcomes(failed=1)
+    run(pytester, *args, path=None).assert_outcomes(passed=1)
+    run(pytester, *args, "--require-pass", path=None).assert_outcomes(failed=1)
 
 
 @DISTRIBUTED

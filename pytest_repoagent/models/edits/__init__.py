@@ -1,0 +1,1 @@
+"""Ranked one-edit repairs of a Python program: pure, deterministic, from general reasons alone."""

@@ -1,0 +1,168 @@
+"""The order in which candidates are tried, and how test results change it.
+
+The chance of an edit is the frequency of its class of defect, shared among the edits of that class in proportion to
+their weights, times the static sign. The frequencies are Table 1 of Lin et al., "QuixBugs: a multi-lingual program
+repair benchmark set based on the Quixey Challenge" (SPLASH 2017), plus one for every class
+(Laplace), so that classes outside that table have a chance too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+from pytest_repoagent.models.edits import logic, missing, names, numbers, signs, statements, values
+from pytest_repoagent.models.edits.feedback import Feedback, commonest, fit
+from pytest_repoagent.models.edits.meaning import meaning
+from pytest_repoagent.models.edits.program import Program
+from pytest_repoagent.models.edits.splice import Change, Edit, render
+
+Operator = Callable[[Program], Iterator[Change]]
+
+OPERATORS: tuple[Operator, ...] = (
+    logic.comparison,
+    logic.threshold,
+    logic.null_guard,
+    logic.connective,
+    logic.constant_test,
+    logic.missing_operand,
+    logic.truth_value,
+    logic.base_case,
+    logic.guard,
+    numbers.operator,
+    numbers.off_by_one,
+    numbers.slices,
+    numbers.missing_arithmetic,
+    names.variable,
+    names.simple_value,
+    names.copied_expression,
+    names.exchange,
+    names.exchange_names,
+    names.turned_assignment,
+    names.related_call,
+    names.field,
+    values.missing_call,
+    values.superfluous_call,
+    values.other_iterable,
+    values.joined,
+    values.unjoined,
+    values.literal,
+    statements.assignment_operator,
+    statements.call_for_assignment,
+    statements.leave,
+    statements.superfluous,
+    statements.order,
+    missing.missing_statement,
+    missing.missing_return,
+)
+
+FREQUENCY = {
+    "assignment": 1,
+    "variable": 5,
+    "comparison": 5,
+    "condition": 2,
+    "off_by_one": 4,
+    "swap": 6,
+    "slice": 2,
+    "join": 2,
+    "literal": 2,
+    "method": 1,
+    "field": 1,
+    "arithmetic": 1,
+    "call": 4,
+    "statement": 4,
+    "connective": 0,
+    "operator": 0,
+    "leave": 0,
+    "superfluous": 0,
+    "order": 0,
+}
+"""Defects of each class among the 40 of the paper."""
+
+SPREAD = 5.0
+"""Weight added to each class's total, so that a class with one far-fetched edit does not give it everything."""
+
+
+_FEWER, _MORE, _MENTIONED = 3.0, 0.7, 1.5
+"""Factors of a line: an edit there made fewer tests fail, or more; the report mentions it."""
+
+
+class Search:
+    """The candidates for one program, the most promising first, each once.
+
+    An edit after which fewer tests fail points at its line, one after which more do clears it (Moon et al., "Ask the
+    mutants", ICST 2014). The original is never tested: the commonest report stands for its own.
+    """
+
+    def __init__(self, source: str) -> None:
+        """Read the program and find every candidate.
+
+        Raises:
+            SyntaxError, ValueError, RecursionError, MemoryError: ``source`` is no Python.
+        """
+        self._program = Program(source)
+        self._left = _chances(self._program)
+        self._seen = {self._program.dump}
+        self._tried: list[tuple[Change, Feedback]] = []
+        self._last: Change | None = None
+
+    def __iter__(self) -> Iterator[Edit]:
+        return self
+
+    def __next__(self) -> Edit:
+        """The next candidate."""
+        lines = self._line_factors()
+        usual = commonest(feedback for _, feedback in self._tried)
+        while self._left:
+            at = max(range(len(self._left)), key=lambda i: self._promise(*self._left[i], lines, usual))
+            change, _ = self._left.pop(at)
+            rendered = render(self._program, change)
+            if rendered is not None and rendered[1] not in self._seen:
+                self._seen.add(rendered[1])
+                self._last = change
+                return rendered[0]
+        raise StopIteration
+
+    def learn(self, feedback: Feedback) -> None:
+        """Take in what testing the last candidate showed."""
+        if self._last is not None:
+            self._tried.append((self._last, feedback))
+
+    def _promise(self, change: Change, chance: float, lines: dict[int, float], usual: Feedback | None) -> float:
+        factor = lines.get(change.target.lineno, 1.0)
+        return chance * factor * (fit(self._program, change, usual.symptoms) if usual else 1.0)
+
+    def _line_factors(self) -> dict[int, float]:
+        usual = commonest(feedback for _, feedback in self._tried)
+        if usual is None:
+            return {}
+        factors = dict.fromkeys(sorted(usual.lines), _MENTIONED)
+        for change, feedback in self._tried:
+            if feedback.failing is None or usual.failing is None or feedback.failing == usual.failing:
+                continue
+            line = change.target.lineno
+            factors[line] = factors.get(line, 1.0) * (_FEWER if feedback.failing < usual.failing else _MORE)
+        return factors
+
+
+def _chances(program: Program) -> list[tuple[Change, float]]:
+    """Every candidate with its chance; one that several operators make has the sum of theirs."""
+    totals: dict[str, float] = {}
+    found = [change for operator in OPERATORS for change in operator(program) if change.weight > 0]
+    for change in found:
+        totals[change.group] = totals.get(change.group, 0.0) + change.weight
+    chances: dict[tuple[ast.AST, str], tuple[Change, float]] = {}
+    for change in found:
+        share = (FREQUENCY[change.group] + 1) * change.weight / (SPREAD + totals[change.group])
+        key = change.target, meaning(change.new, program.kinds)
+        known, chance = chances.get(key, (change, 0.0))
+        chances[key] = min(known, change, key=_length), chance + share * change.sign
+    return [
+        (change, chance * signs.place(program, change.target) * signs.familiarity(program, change))
+        for (target, new), (change, chance) in chances.items()
+        if new != meaning((target,), program.kinds)
+    ]
+
+
+def _length(change: Change) -> int:
+    return sum(len(ast.dump(node)) for node in change.new)

@@ -1,0 +1,94 @@
+"""Reading the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pytest_repoagent.errors import UsageError
+from pytest_repoagent.rollout import Rollout
+from pytest_repoagent.store import rows
+from pytest_repoagent.store.connection import BUSY_TIMEOUT_S, reading
+
+
+def connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> duckdb.DuckDBPyConnection:
+    """A read-only connection. Close it soon: writers wait for it.
+
+    Raises:
+        StoreBusy: a writer did not let go of the store in ``busy_timeout_s`` seconds.
+        UsageError: there is no store, or the file is none that this version can use.
+    """
+    return reading(path, busy_timeout_s)
+
+
+def query(path: Path, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The column names and rows that ``sql`` gives.
+
+    Raises:
+        duckdb.Error: the statement is wrong.
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    with closing(connect(path)) as connection:
+        return _fetch(connection, sql, params)
+
+
+def recorded_keys(path: Path, run_id: str) -> set[tuple[str, str, int]]:
+    """Model, task and index of every rollout of a run that is recorded, counted or not.
+
+    Raises:
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    _, found = query(path, "SELECT DISTINCT model, task_id, rollout FROM rollouts WHERE run_id = ?", [run_id])
+    return {(model, task_id, index) for model, task_id, index in found}
+
+
+def run_totals(path: Path, run_id: str) -> list[dict[str, Any]]:
+    """A run's rows of ``run_summary``, each with ``parse_errors_by_code`` (error family -> count, most first).
+
+    Raises:
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    with closing(connect(path)) as connection:
+        totals = _dicts(connection, "FROM run_summary WHERE run_id = ? ORDER BY model", [run_id])
+        errors = _dicts(
+            connection,
+            "SELECT model, error_family, count(*) AS errors FROM steps JOIN rollouts USING (rollout_id) "
+            "WHERE run_id = ? AND counted AND error_family IS NOT NULL GROUP BY ALL ORDER BY errors DESC, error_family",
+            [run_id],
+        )
+    for row in totals:
+        row["parse_errors_by_code"] = {e["error_family"]: e["errors"] for e in errors if e["model"] == row["model"]}
+    return totals
+
+
+def load_rollout(path: Path, rollout_id: str) -> Rollout:
+    """The rollout as it was written; only half surrogate pairs were lost (see ``schema.sql``).
+
+    Raises:
+        UsageError: it is not recorded.
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    with closing(connect(path)) as connection:
+        rollout, steps, test_runs = (
+            _dicts(connection, f"FROM {table} WHERE rollout_id = ? ORDER BY {order}", [rollout_id])
+            for table, order in (("rollouts", "rollout_id"), ("steps", "step"), ("test_runs", "n"))
+        )
+    if not rollout:
+        raise UsageError(f"there is no rollout {rollout_id} in {path}; `repoagent sql 'FROM rollouts'` lists them")
+    return rows.to_rollout(rollout[0], steps, test_runs)
+
+
+def _fetch(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any]
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    result = connection.execute(sql, params)
+    return [column[0] for column in result.description], result.fetchall()
+
+
+def _dicts(connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
+    names, found = _fetch(connection, sql, params)
+    return [dict(zip(names, row, strict=True)) for row in found]

@@ -1,0 +1,149 @@
+"""A rollout as rows of the store's tables, and back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pytest_repoagent.rollout import Rollout, Step, TestRun
+
+Row = dict[str, Any]
+
+_ROLLOUT = (
+    *("rollout_id", "run_id", "task_id", "model", "seed", "attempt", "duration_s", "outcome", "success", "error"),
+    *("cause", "final_summary", "diff", "loop_detections", "reflection_count", "cost_usd", "trace_path"),
+)
+_ROLLOUT_DERIVED = (
+    *("counted", "steps", "tool_calls", "wrote_file", "parse_errors", "test_runs", "test_output"),
+    *("prompt_tokens", "completion_tokens"),
+)
+_STEP = (
+    *("prompt_sha256", "raw", "finish_reason", "strict_valid", "lenient_valid", "error_code", "error_message"),
+    *("executed_ok", "tool_code", "result", "prompt_tokens", "completion_tokens", "latency_s", "tool_s"),
+)
+_TEST_RUN = ("step", "passed", "reason", "text", "duration_s", "cpu_s", "runner")
+
+_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def storable(value: Any) -> Any:
+    """``value`` as DuckDB can take it: half surrogate pairs, which UTF-8 cannot carry, become U+FFFD."""
+    if isinstance(value, str):
+        return _HALF_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    return value
+
+
+def run_row(rollout: Rollout) -> Row:
+    """The row of ``runs`` that the rollout's own account of its run makes."""
+    run = rollout.run
+    return {
+        "run_id": rollout.run_id,
+        "started_at": _timestamp(run.get("started_at")),
+        **{name: run.get(name) for name in ("suite", "suite_sha256", "split", "source", "commit", "settings_hash")},
+        "settings": _json(run.get("settings")),
+        "versions": _json(run.get("versions")),
+    }
+
+
+def rollout_row(rollout: Rollout) -> Row:
+    """The row of ``rollouts``."""
+    metadata = rollout.to_report()["metadata"]
+    return {
+        **{name: getattr(rollout, name) for name in (*_ROLLOUT, *_ROLLOUT_DERIVED)},
+        **{name: rollout.run.get(name) for name in ("suite", "split", "source", "settings_hash")},
+        **{name: metadata.get(name) for name in ("difficulty", "category", "defect_class")},
+        "family": rollout.task.get("family"),
+        "rollout": rollout.index,
+        "started_at": _timestamp(rollout.started_at),
+        "tool_breakdown": _json(rollout.tool_breakdown),
+        "files_touched": list(rollout.files_touched),
+        "parse_errors_by_code": _json(rollout.parse_errors_by_code),
+        "metadata": _json(metadata),
+        "run_facts": _json(rollout.run),
+        "task_facts": _json(rollout.task),
+    }
+
+
+def step_row(rollout_id: str, step: Step) -> Row:
+    """The row of ``steps``."""
+    return {
+        **{name: getattr(step, name) for name in _STEP},
+        "rollout_id": rollout_id,
+        "step": step.index,
+        "new_messages": _json(step.new_messages),
+        "window_policy": step.window,
+        "error_family": step.error_code.partition(":")[0] if step.error_code else None,
+        "action": _json(step.action),
+        "tool": step.action.get("name") if step.action else None,
+        "flags": list(step.flags),
+        "extra": _json(step.extra),
+    }
+
+
+def test_run_row(rollout_id: str, n: int, test_run: TestRun) -> Row:
+    """The row of ``test_runs``; ``n`` is the run's place in the rollout."""
+    return {
+        **{name: getattr(test_run, name) for name in _TEST_RUN},
+        "rollout_id": rollout_id,
+        "n": n,
+        "counts": _json(test_run.counts),
+    }
+
+
+def to_rollout(rollout: Row, steps: Sequence[Row], test_runs: Sequence[Row]) -> Rollout:
+    """The rollout that these rows were made from; ``steps`` and ``test_runs`` in order."""
+    return Rollout(
+        **{name: rollout[name] for name in _ROLLOUT},
+        index=rollout["rollout"],
+        started_at=_text(rollout["started_at"]),
+        files_touched=tuple(rollout["files_touched"]),
+        run=json.loads(rollout["run_facts"]),
+        task=json.loads(rollout["task_facts"]),
+        trajectory=tuple(map(_to_step, steps)),
+        tests=tuple(map(_to_test_run, test_runs)),
+    )
+
+
+def _to_step(row: Row) -> Step:
+    return Step(
+        **{name: row[name] for name in _STEP},
+        index=row["step"],
+        new_messages=tuple(json.loads(row["new_messages"])),
+        window=row["window_policy"],
+        action=_value(row["action"]),
+        flags=tuple(row["flags"]),
+        extra=json.loads(row["extra"]),
+    )
+
+
+def _to_test_run(row: Row) -> TestRun:
+    return TestRun(**{name: row[name] for name in _TEST_RUN}, counts=_value(row["counts"]))
+
+
+def _json(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _timestamp(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"the time {text} has no zone")
+    return time.astimezone(UTC).replace(tzinfo=None)
+
+
+def _text(time: datetime | None) -> Any:
+    """The time as a trace spells it."""
+    if time is None:
+        return None
+    return time.replace(tzinfo=UTC).isoformat(timespec="microseconds" if time.microsecond % 1000 else "milliseconds")
