@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_repoagent.judge import explain, violations
+from pytest_repoagent.item_limits import ItemLimits, explain, violations
 from pytest_repoagent.rollout import Rollout
-from pytest_repoagent.settings import ItemLimits
 
 
 def test_heldout(rollout: Rollout, rollout_limits: ItemLimits) -> None:

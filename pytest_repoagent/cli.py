@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pytest_repoagent import cli_store, cli_suite
 from pytest_repoagent.errors import RepoAgentError, UsageError
 
 USAGE_EXIT = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong words are a usage error like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; `{self.prog} --help` shows what there is")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,12 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 for success, 1 for a finding or a failure, 4 for wrong usage (as pytest does).
     """
-    parser = argparse.ArgumentParser("repoagent", description=__doc__, exit_on_error=True)
+    parser = _Parser("repoagent", description="Suites, and the store of recorded rollouts.")
     commands = parser.add_subparsers(dest="command", required=True)
     cli_suite.add_parser(commands)
     cli_store.add_parser(commands)
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         return int(args.handler(args))
     except RepoAgentError as error:
         print(f"repoagent: {error}", file=sys.stderr)
@@ -33,3 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         sys.stderr.close()
         return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -49,7 +49,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("test-timeout", "CPU seconds of one test run (default: 10)", {"metavar": "S"}),
     Option("runner", "test runner (default: subprocess)", {"metavar": "NAME"}),
     Option("window", "what of the conversation is sent: full or last_k:N (default: full)"),
-    Option("paraphrase", "draw the goal from N paraphrases by seed (default: 0, the goal itself)", {"metavar": "N"}),
+    Option(
+        "paraphrase",
+        "draw the goal from N paraphrases (at most 10) by seed (default: 0, the goal itself)",
+        {"metavar": "N"},
+    ),
     Option("tool-protocol", "how tools are called (default and only choice: json)"),
     Option("parse", "strict, or lenient: execute unambiguous repairs, still counted (default: strict)"),
     _flag("reflection", "reflection", True, "ask for reflection after a failed test run (default)"),

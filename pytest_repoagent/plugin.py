@@ -14,9 +14,9 @@ import pytest
 from pytest_repoagent import options
 
 if TYPE_CHECKING:
+    from pytest_repoagent.item_limits import ItemLimits
     from pytest_repoagent.models.base import RolloutKey
     from pytest_repoagent.rollout import Rollout
-    from pytest_repoagent.settings import ItemLimits
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pytest_repoagent.agent import AgentSettings
 from pytest_repoagent.canonical import canonical_sha256
 from pytest_repoagent.errors import UsageError
+from pytest_repoagent.goals import TEMPLATES
+from pytest_repoagent.item_limits import ItemLimits
 from pytest_repoagent.options import OPTIONS
 from pytest_repoagent.protocol.render import check_window, system_prompt
 
@@ -21,17 +23,6 @@ DEFAULT_STORE = Path(".repoagent/store.duckdb")
 
 def _split_price(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
-
-
-class ItemLimits(BaseModel):
-    """What an item tolerates before it fails."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_parse_errors: int = Field(default=0, ge=0)
-    max_loop_detections: int = Field(default=0, ge=0)
-    require_write: bool = True
-    require_pass: bool = False
 
 
 class Settings(BaseModel):
@@ -65,7 +56,7 @@ class Settings(BaseModel):
     test_timeout: float = Field(default=10.0, gt=0)
     runner: str = "subprocess"
     window: Annotated[str, AfterValidator(check_window)] = "full"
-    paraphrase: int = Field(default=0, ge=0)
+    paraphrase: int = Field(default=0, ge=0, le=len(TEMPLATES))
     tool_protocol: Literal["json"] = "json"
     parse: Literal["strict", "lenient"] = "strict"
     reflection: bool = True

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from suite_kit import CORRECT, FILES, METADATA, PINNED, commit_all, master, task, write, write_suite
 
-from pytest_repoagent import bundled, cli_suite
+from pytest_repoagent import bundled, cli, cli_suite
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.suites import load_suite
 
@@ -238,6 +238,7 @@ def test_the_bundled_suites_are_in_order(capsys: pytest.CaptureFixture[str]) -> 
     assert repoagent("list") == 0
     assert capsys.readouterr().out == listed
     assert "quixbugs_heldout: 13 tasks, heldout, source quixbugs" in listed
+    assert "minibugs_heldout: " in listed
 
 
 def test_show_tells_of_every_task(capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,3 +251,10 @@ def test_show_tells_of_every_task(capsys: pytest.CaptureFixture[str]) -> None:
 def test_show_of_an_unknown_suite() -> None:
     with pytest.raises(UsageError, match="quixbugs_heldout, quixbugs_master, quixbugs_train"):
         repoagent("show", "nothing")
+
+
+def test_a_usage_error_is_one_line_and_exit_code_4(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["suite", "split", "quixbugs_master", "--ratio", "70-30"]) == 4
+    error = capsys.readouterr().err
+    assert "ratio is wrong: '70-30'" in error
+    assert error.count("\n") == 1

@@ -1,11 +1,26 @@
-"""Whether a finished rollout is good enough, and how that is told. Judging calls no model and can be done again."""
+"""What an item tolerates, whether a finished rollout keeps to it, and how that is told.
+
+Judging calls no model and can be done again under other limits.
+"""
 
 from __future__ import annotations
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from pytest_repoagent.rollout import Rollout, Step
-from pytest_repoagent.settings import ItemLimits
 
 _SHOWN_CHARS = 1_500
+
+
+class ItemLimits(BaseModel):
+    """What an item tolerates before it fails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_parse_errors: int = Field(default=0, ge=0)
+    max_loop_detections: int = Field(default=0, ge=0)
+    require_write: bool = True
+    require_pass: bool = False
 
 
 def violations(rollout: Rollout, limits: ItemLimits) -> list[str]:

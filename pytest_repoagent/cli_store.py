@@ -1,0 +1,162 @@
+"""``repoagent ingest``, ``sql``, ``runs`` and ``store``: the store from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_repoagent.settings import DEFAULT_STORE
+
+Handler = Callable[[argparse.Namespace, Path], int]
+Columns = list[tuple[str, str]]
+Rows = list[tuple[Any, ...]]
+Format = Callable[[Columns, Rows], None]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the commands.
+
+    Each sets ``handler``, which takes the parsed arguments and returns an exit code (1 for a wrong statement and for
+    rejected files) or raises a RepoAgentError.
+    """
+    ingest = subparsers.add_parser("ingest", help="record traces in the store (ours, and old-style ones)")
+    ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="trace file, or folder to search")
+    _store_argument(ingest, _ingest)
+
+    sql = subparsers.add_parser("sql", help="ask the store, for example 'FROM model_comparison'")
+    sql.add_argument("query", metavar="QUERY", help="one statement; `repoagent store schema` shows what there is")
+    sql.add_argument("--format", choices=tuple(_FORMATS), default="table", help="default: table")
+    _store_argument(sql, _sql)
+
+    runs = subparsers.add_parser("runs", help="list the recorded runs, newest first")
+    _store_argument(runs, _runs)
+
+    store = subparsers.add_parser("store", help="where the store is, what is in it")
+    store.add_argument("what", choices=("path", "schema"), help="its file, or its tables and views with comments")
+    _store_argument(store, _store)
+
+
+def default_store() -> Path:
+    """``$REPOAGENT_STORE``, else ``.repoagent/store.duckdb`` in the current folder."""
+    return Path(os.environ.get("REPOAGENT_STORE") or DEFAULT_STORE)
+
+
+def _store_argument(parser: argparse.ArgumentParser, handler: Handler) -> None:
+    parser.add_argument(
+        "--store", type=Path, metavar="FILE", help=f"DuckDB file (default: $REPOAGENT_STORE, else {DEFAULT_STORE})"
+    )
+    parser.set_defaults(handler=lambda args: handler(args, args.store or default_store()))
+
+
+def _ingest(args: argparse.Namespace, store: Path) -> int:
+    from pytest_repoagent.store.ingest import ingest
+
+    report = ingest(args.paths, store)
+    for path, reason in report.rejected:
+        print(f"rejected {path}: {reason}", file=sys.stderr)
+    print(
+        f"{store}: {report.written} rollouts recorded, {report.already} were there, "
+        f"{len(report.unfinished)} unfinished, {len(report.rejected)} rejected"
+    )
+    return 1 if report.rejected else 0
+
+
+def _sql(args: argparse.Namespace, store: Path) -> int:
+    return _show(store, args.query, _FORMATS[args.format])
+
+
+def _runs(args: argparse.Namespace, store: Path) -> int:
+    return _show(store, "FROM run_history ORDER BY started_at DESC, run_id, model", _print_table)
+
+
+def _store(args: argparse.Namespace, store: Path) -> int:
+    from pytest_repoagent.store.connection import sql
+
+    print(store.absolute() if args.what == "path" else f"{sql('schema.sql')}\n{sql('views.sql')}")
+    return 0
+
+
+def _show(store: Path, query: str, output: Format) -> int:
+    import duckdb
+
+    from pytest_repoagent.store.reader import connect
+
+    with closing(connect(store)) as connection:
+        try:
+            result = connection.execute(query)
+            columns = [(column[0], str(column[1])) for column in result.description or ()]
+            rows = result.fetchall()
+        except duckdb.Error as error:
+            print(f"repoagent: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+            return 1
+    output(columns, rows)
+    return 0
+
+
+def _print_table(columns: Columns, rows: Rows) -> None:
+    """A table; on a terminal too narrow for it, few rows are shown as columns. A file or pipe is never too narrow."""
+    from rich import box
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[_cell(value) for value in row] for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, kind in columns:
+        table.add_column(name, justify="right" if kind in _NUMBERS else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console = Console()
+    width = Measurement.get(console, console.options.update(max_width=10**6), table).maximum
+    if not console.is_terminal:
+        console.width = max(1, width)
+    elif width > console.width and len(rows) <= _FEW:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for (name, _), *values in zip(columns, *cells, strict=True):
+            table.add_row(name, *map(Text, values))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    """A value for people; control characters, which a model may have written, are spelled out."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))
+
+
+def _print_csv(columns: Columns, rows: Rows) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(name for name, _ in columns)
+    writer.writerows(rows)
+
+
+def _print_json(columns: Columns, rows: Rows) -> None:
+    """An array of objects; JSON columns are embedded, what JSON has no type for is text."""
+    objects = [
+        {
+            name: json.loads(value) if kind == "JSON" and value is not None else value
+            for (name, kind), value in zip(columns, row, strict=True)
+        }
+        for row in rows
+    ]
+    print(json.dumps(objects, ensure_ascii=False, indent=1, default=str))
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_FEW = 6
+_NUMBERS = frozenset({"INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "FLOAT"})
+_FORMATS: dict[str, Format] = {"table": _print_table, "csv": _print_csv, "json": _print_json}
