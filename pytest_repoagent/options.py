@@ -7,6 +7,7 @@ pytest session, used or not.
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def add_short_options(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         try:
             group.addoption(f"--{option.name}", help=f"short for --repoagent-{option.name}", **_attrs(option))
-        except ValueError:  # how pytest says that another plugin has this name
+        except (ValueError, argparse.ArgumentError):  # how pytest says that somebody else has this name
             continue
 
 

@@ -22,7 +22,10 @@ DEFAULT_STORE = Path(".repoagent/store.duckdb")
 
 
 def _split_price(value: object) -> object:
-    return value.split(",") if isinstance(value, str) else value
+    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(parts, list) and len(parts) != 2:
+        raise ValueError("it must be two prices, IN,OUT")
+    return parts
 
 
 class Settings(BaseModel):
@@ -131,9 +134,9 @@ def make_settings(given: dict[str, Any]) -> Settings:
         return Settings.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        option = str(first["loc"][0]).replace("_", "-")
+        name = str(first["loc"][0])
         message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"--{option}={first['input']} cannot be used: {message}") from None
+        raise UsageError(f"--{name.replace('_', '-')}={given[name]} cannot be used: {message}") from None
 
 
 def from_pytest(config: pytest.Config) -> Settings:

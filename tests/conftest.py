@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import pytest_repoagent.session  # noqa: F401 - pytester forgets what it imports, and DuckDB cannot be imported twice
 from pytest_repoagent.workspace import Workspace
 
 pytest_plugins = ["pytester"]

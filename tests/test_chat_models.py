@@ -153,6 +153,7 @@ def test_together_default_host_through_the_proxy(monkeypatch: pytest.MonkeyPatch
     if blank is not None:
         monkeypatch.setenv("TOGETHER_BASE_URL", blank)
     with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(20)
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         heard: list[bytes] = []
 
@@ -394,7 +395,7 @@ HTML = Answer(body="<html>Sign in</html>", headers={"Content-Type": "text/html"}
 )
 def test_broken_answers_are_retried(provider: str, answer: Answer) -> None:
     with LoopbackServer() as server:
-        model = build(provider, server.url, timeout_s=0.5 if answer.delay_s else 10.0, retries=1)
+        model = build(provider, server.url, timeout_s=1.0 if answer.delay_s else 10.0, retries=1)
         server.script(answer, Answer("fine"))
         assert ask(model).text == "fine"
         server.script(answer, answer)
@@ -407,8 +408,9 @@ def test_broken_answers_are_retried(provider: str, answer: Answer) -> None:
 def test_timeout_and_reset_are_named(provider: str) -> None:
     with LoopbackServer() as server:
         server.script(Answer(delay_s=30), Answer(fault="reset"), HTML)
-        model = build(provider, server.url, timeout_s=0.5, retries=0)
-        assert "timed out" in str(failure(lambda: ask(model)))
+        hasty = build(provider, server.url, timeout_s=0.2, retries=0)
+        assert "timed out" in str(failure(lambda: ask(hasty)))
+        model = build(provider, server.url, retries=0)
         assert "reset" in str(failure(lambda: ask(model)))
         assert "answered 200 with an unusable body: <html>Sign in</html>" in str(failure(lambda: ask(model)))
 
