@@ -1,3 +1,6 @@
-"""The project's own root conftest: minibugs' programs and tests are data, not tests of this project."""
+"""The bundled bugs are data: their tests are run by the driver, on what a model wrote, never collected by pytest.
 
-collect_ignore = ["eval/minibugs"]
+In a wheel this file lies beside ``minibugs``, in a checkout above ``eval/minibugs``.
+"""
+
+collect_ignore = ["eval/minibugs", "minibugs"]

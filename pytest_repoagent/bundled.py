@@ -17,9 +17,9 @@ def minibugs_dir() -> Path:
     return _home() / "minibugs"
 
 
-def heldout_test() -> Path:
-    """The test file whose items are the rollouts."""
-    return _home() / "test_heldout.py"
+def items_dir() -> Path:
+    """The folder of the test file whose items are the rollouts; its conftest keeps pytest out of the bugs' tests."""
+    return _home()
 
 
 def _home() -> Path:

@@ -80,7 +80,7 @@ def _adopt(config: pytest.Config, engine: Engine) -> None:
 
 def _default_path(config: pytest.Config) -> Path:
     own = config.rootpath / "eval"
-    return own if own.is_dir() else bundled.heldout_test()
+    return own if own.is_dir() else bundled.items_dir()
 
 
 class _WorkerSetup:

@@ -372,7 +372,7 @@ def test_lenient_replies_that_the_old_agent_executed_count_as_parse_errors(tmp_p
     assert made.tool_breakdown["list_files"] == 1
 
 
-def test_our_factory_spells_traces_as_the_agent_does(tmp_path: Path, store: Path) -> None:
+def test_half_surrogates_of_a_trace_do_not_stop_it(tmp_path: Path, store: Path) -> None:
     path = trace_file(tmp_path / "a.jsonl", events([bad("no_json")], text="half \ud83d pair", rollout_id="r"))
     assert ingest([path], store).written == 1
     assert query(store, "SELECT raw FROM steps")[1] == [("reply 0 half \ufffd pair",)]

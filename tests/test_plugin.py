@@ -14,6 +14,8 @@ import eval_kit
 import pytest
 from eval_kit import make_project, run, stored
 
+from pytest_repoagent.store.reader import query
+
 DISTRIBUTED = pytest.mark.parametrize("n", ["-n0", "-n2"])
 
 
@@ -273,7 +275,7 @@ def test_the_store_may_lie_anywhere(pytester: pytest.Pytester, place: str) -> No
     make_project(pytester)
     store = pytester.path / place
     run(pytester, "--model=oracle", f"--store={place}", "-k", "alpha").assert_outcomes(passed=1)
-    assert eval_kit.query(store, "SELECT task_id FROM rollouts")[1] == [("tiny/alpha",)]
+    assert query(store, "SELECT task_id FROM rollouts")[1] == [("tiny/alpha",)]
 
 
 def test_a_store_that_is_none_is_a_usage_error_and_is_left_alone(pytester: pytest.Pytester) -> None:

@@ -47,22 +47,13 @@ def recorded_keys(path: Path, run_id: str) -> set[tuple[str, str, int]]:
 
 
 def run_totals(path: Path, run_id: str) -> list[dict[str, Any]]:
-    """A run's rows of ``run_summary``, each with ``parse_errors_by_code`` (error family -> count, most first).
+    """A run's rows of the view of that name, by column; a row per model.
 
     Raises:
         StoreBusy, UsageError: as :func:`connect`.
     """
     with closing(connect(path)) as connection:
-        totals = _dicts(connection, "FROM run_summary WHERE run_id = ? ORDER BY model", [run_id])
-        errors = _dicts(
-            connection,
-            "SELECT model, error_family, count(*) AS errors FROM steps JOIN rollouts USING (rollout_id) "
-            "WHERE run_id = ? AND counted AND error_family IS NOT NULL GROUP BY ALL ORDER BY errors DESC, error_family",
-            [run_id],
-        )
-    for row in totals:
-        row["parse_errors_by_code"] = {e["error_family"]: e["errors"] for e in errors if e["model"] == row["model"]}
-    return totals
+        return _dicts(connection, "FROM run_totals WHERE run_id = ? ORDER BY model", [run_id])
 
 
 def load_rollout(path: Path, rollout_id: str) -> Rollout:

@@ -35,7 +35,7 @@ SELECT
     sum(executed) FILTER (counted) / nullif(sum(replies - finals) FILTER (counted), 0) AS executed_ok, -- over replies that were no final: a call whose tool did its work
     avg((parse_errors > 0)::INTEGER) FILTER (counted) AS any_parse_error,         -- over rollouts: at least one parse error
     avg(parse_errors) FILTER (counted) AS mean_parse_errors,                      -- parse errors per rollout
-    sum(loop_detections) FILTER (counted)::BIGINT AS loop_detections,             -- loops detected in counted rollouts
+    coalesce(sum(loop_detections) FILTER (counted), 0)::BIGINT AS loop_detections, -- loops detected in counted rollouts
     avg((loop_detections > 0)::INTEGER) FILTER (counted) AS loop_rate,            -- over rollouts: at least one loop detected
     avg(wrote_file::INTEGER) FILTER (counted) AS reached_write,                   -- over rollouts: a write_file succeeded
     avg(steps) FILTER (counted) AS mean_steps,                                    -- replies per rollout
@@ -153,35 +153,23 @@ FROM rollouts
 GROUP BY model
 ORDER BY model;
 
--- What a run says at its end: run_summary with sums over its counted rollouts.
+-- What a run says at its end: run_summary with its parse errors by family; other columns as in metrics.
 CREATE OR REPLACE VIEW run_totals AS
-WITH sums AS (
-    SELECT
-        run_id, model, suite, split, settings_hash,
-        sum(loop_detections) FILTER (counted) AS loop_detections,
-        sum(duration_s) AS total_duration_s
-    FROM rollouts
-    GROUP BY ALL
-), codes AS (
-    SELECT run_id, model, suite, split, settings_hash, error_family, count(*) AS errors
+WITH families AS (
+    SELECT run_id, model, error_family, count(*) AS errors
     FROM steps JOIN rollouts USING (rollout_id)
     WHERE counted AND error_family IS NOT NULL
     GROUP BY ALL
 ), maps AS (
     SELECT
-        run_id, model, suite, split, settings_hash,
-        map(list(error_family ORDER BY errors DESC, error_family), list(errors ORDER BY errors DESC, error_family)) AS codes
-    FROM codes
+        run_id,
+        model,
+        map(list(error_family ORDER BY errors DESC, error_family), list(errors ORDER BY errors DESC, error_family)) AS families
+    FROM families
     GROUP BY ALL
 )
 SELECT
-    r.*,                                                                          -- as in run_summary
-    coalesce(s.loop_detections, 0)::BIGINT AS loop_detections,                    -- loop detections
-    coalesce(m.codes, MAP {}) AS parse_errors_by_code,                            -- error family -> replies, most first
-    s.total_duration_s                                                            -- wall seconds of all rollouts together
-FROM run_summary r
-LEFT JOIN sums s ON (r.run_id, r.model, r.suite, r.split, r.settings_hash)
-    IS NOT DISTINCT FROM (s.run_id, s.model, s.suite, s.split, s.settings_hash)
-LEFT JOIN maps m ON (r.run_id, r.model, r.suite, r.split, r.settings_hash)
-    IS NOT DISTINCT FROM (m.run_id, m.model, m.suite, m.split, m.settings_hash)
-ORDER BY r.model;
+    s.*,
+    coalesce(m.families, MAP {}) AS parse_errors_by_code                          -- error family -> replies, most first
+FROM run_summary s LEFT JOIN maps m ON m.run_id = s.run_id AND m.model = s.model
+ORDER BY s.run_id, s.model;

@@ -11,10 +11,10 @@ from enum import StrEnum
 from pytest_repoagent.models.edits.program import Program
 from pytest_repoagent.models.edits.splice import Change
 
-_VERDICT = re.compile(r"^\[TESTS (PASS|FAIL)\]", re.MULTILINE)
-_COUNT = re.compile(r"(\d+) (failed|error|errors|passed)\b")
-_TIMEOUT = re.compile(r"timed? ?out|time limit|CPU limit", re.IGNORECASE)
-_ERROR = re.compile(r"\b(\w+(?:Error|Exception)|StopIteration)\b")
+_VERDICT = re.compile(r"^\[TESTS (PASS|FAIL)\]([^\n]*)", re.MULTILINE)
+_COUNT = re.compile(r"(\d+) (?:failed|error)\b")
+_TIMEOUT = re.compile(r"timed.?out", re.IGNORECASE)
+_ERROR = re.compile(r"^E +(?:\w+\.)*(\w+)", re.MULTILINE)
 
 
 class Symptom(StrEnum):
@@ -24,13 +24,11 @@ class Symptom(StrEnum):
     RECURSION = "recursion"
     POSITION = "position"
     KIND = "kind"
-    WRONG = "wrong"
 
 
 _SYMPTOMS = {
     "RecursionError": Symptom.RECURSION,
     "IndexError": Symptom.POSITION,
-    "StopIteration": Symptom.POSITION,
     "KeyError": Symptom.POSITION,
     "TypeError": Symptom.KIND,
     "AttributeError": Symptom.KIND,
@@ -45,7 +43,7 @@ class Feedback:
 
     Attributes:
         passed: the tests pass.
-        failing: how many tests fail; None where the report does not count, as after a timeout.
+        failing: how many tests fail; None where not every test was run, as after a timeout.
         symptoms: how they fail.
         lines: line numbers of the program that the report mentions.
     """
@@ -62,16 +60,14 @@ def read(text: str, path: str) -> Feedback | None:
     if verdict is None:
         return None
     report = text[verdict.start() :]
-    counts = {word: int(number) for number, word in reversed(_COUNT.findall(report))}
-    failing = sum(number for word, number in counts.items() if word != "passed") if counts else None
-    timed_out = bool(_TIMEOUT.search(report))
-    found = [_SYMPTOMS.get(name, Symptom.WRONG) for name in _ERROR.findall(report)]
-    name = re.escape(path.rpartition("/")[2])
-    lines = re.findall(rf"(?<![\w.]){name}(?::|\", line )(\d+)", report)
+    counts = [int(number) for number in _COUNT.findall(verdict[2])]
+    timed_out = bool(_TIMEOUT.search(verdict[2]))
+    found = [Symptom.TIMEOUT] if timed_out else [_SYMPTOMS[n] for n in _ERROR.findall(report) if n in _SYMPTOMS]
+    lines = re.findall(rf"(?<![\w.]){re.escape(path)}:(\d+)", report)
     return Feedback(
         passed=verdict[1] == "PASS",
-        failing=None if timed_out else failing,
-        symptoms=frozenset([Symptom.TIMEOUT] if timed_out else found),
+        failing=sum(counts) if counts and not timed_out else None,
+        symptoms=frozenset(found),
         lines=frozenset(int(line) for line in lines),
     )
 

@@ -27,8 +27,20 @@ class Kind(Flag):
 CONTAINER = Kind.SEQUENCE | Kind.MAP | Kind.SET | Kind.TEXT
 
 _CALLS = {
-    Kind.NUMBER: ("len", "int", "abs", "sum", "ord", "round", "float", "pow", "hash", "divmod"),
-    Kind.SEQUENCE: ("list", "sorted", "reversed", "range", "enumerate", "zip", "map", "filter", "tuple", "deque"),
+    Kind.NUMBER: ("len", "int", "abs", "sum", "ord", "round", "float", "pow", "hash"),
+    Kind.SEQUENCE: (
+        "list",
+        "sorted",
+        "reversed",
+        "range",
+        "enumerate",
+        "zip",
+        "map",
+        "filter",
+        "tuple",
+        "deque",
+        "divmod",
+    ),
     Kind.SET: ("set", "frozenset"),
     Kind.MAP: ("dict", "defaultdict", "Counter", "OrderedDict"),
     Kind.TEXT: ("str", "chr", "repr", "bin", "hex", "format", "input"),
@@ -58,7 +70,8 @@ class Kinds:
 
     def __init__(self, sites: Sequence[ast.AST]) -> None:
         self._names: dict[str, Kind] = {}
-        for _ in range(3):  # facts pass from name to name through assignments and calls
+        for turn in range(4):  # facts pass from name to name through assignments and calls
+            self._guess = turn > 1
             for site in sites:
                 self._learn(site)
 
@@ -69,9 +82,9 @@ class Kinds:
     def compatibility(self, a: Kind, b: Kind) -> float:
         """How plausible it is that a value of kind ``a`` stands where one of kind ``b`` belongs: 0 to 1."""
         a, b = a & ~Kind.NONE, b & ~Kind.NONE
-        if not a or not b:
-            return 0.5
-        return 1.0 if a & b else 0.05
+        if a and b:
+            return 1.0 if a & b else 0.05
+        return 0.35 if a or b else 0.6
 
     def of(self, node: ast.AST | None) -> Kind:
         """The kinds that the value of an expression may have."""
@@ -113,23 +126,29 @@ class Kinds:
             return both
         if isinstance(node.op, ast.Mod) and self.of(node.left) & Kind.TEXT:
             return Kind.TEXT
-        containers = both & (Kind.SEQUENCE | Kind.SET | Kind.TEXT)
-        return (
-            containers
-            if containers and isinstance(node.op, (ast.Mult, ast.Sub, ast.BitOr, ast.BitAnd))
-            else Kind.NUMBER
-        )
+        if isinstance(node.op, (ast.Mult, ast.Sub, ast.BitOr, ast.BitAnd)):
+            return both & (Kind.SEQUENCE | Kind.SET | Kind.TEXT) or Kind.NUMBER
+        return Kind.NUMBER
 
     def _call(self, node: ast.Call) -> Kind:
         if isinstance(node.func, ast.Name):
             if node.func.id in ("min", "max"):
                 return _union(self.of(a) for a in node.args) if len(node.args) > 1 else Kind.UNKNOWN
             return _CALL_KIND.get(node.func.id, self.name(f"{node.func.id}()"))
-        return _RESULT_KIND.get(node.func.attr, Kind.UNKNOWN) if isinstance(node.func, ast.Attribute) else Kind.UNKNOWN
+        if not isinstance(node.func, ast.Attribute):
+            return Kind.UNKNOWN
+        if node.func.attr == "get" and len(node.args) == 2:
+            return self.of(node.args[1])
+        return _RESULT_KIND.get(node.func.attr, Kind.UNKNOWN)
 
     def _add(self, node: ast.AST | None, kind: Kind) -> None:
         if isinstance(node, ast.Name):
             self._names[node.id] = self.name(node.id) | kind
+
+    def _suppose(self, node: ast.AST | None, kind: Kind) -> None:
+        """Take ``kind`` for something of which nothing better is known."""
+        if self._guess and not self.of(node) & ~Kind.NONE:
+            self._add(node, kind)
 
     def _learn(self, site: ast.AST) -> None:
         match site:
@@ -153,15 +172,16 @@ class Kinds:
                     self._add(right, self.of(site.left) & ~Kind.NONE)
             case ast.Subscript():
                 if isinstance(site.slice, ast.Slice):
-                    self._add(site.value, Kind.UNKNOWN if self.of(site.value) else Kind.SEQUENCE)
+                    self._suppose(site.value, Kind.SEQUENCE)
                     self._add(site.slice.lower, Kind.NUMBER)
                     self._add(site.slice.upper, Kind.NUMBER)
                 elif not self.of(site.value) & Kind.MAP:
-                    self._add(site.value, Kind.UNKNOWN if self.of(site.value) else Kind.SEQUENCE)
+                    self._suppose(site.value, Kind.SEQUENCE)
                     self._add(site.slice, Kind.NUMBER)
             case ast.Attribute(value=owner):
                 known = _union(kind for kind, methods in _OWNERS.items() if site.attr in methods)
-                self._add(owner, (known if not self.of(owner) else Kind.UNKNOWN) if known else Kind.OBJECT)
+                if not self.of(owner) & known:
+                    self._add(owner, known or Kind.OBJECT)
             case ast.Call():
                 self._call_site(site)
             case ast.FunctionDef(name=name):
@@ -178,13 +198,15 @@ class Kinds:
         self._add(value, self.of(target) & ~Kind.NONE)
 
     def _loop(self, target: ast.AST, over: ast.AST) -> None:
-        if not self.of(over):
-            self._add(over, Kind.SEQUENCE)
+        self._suppose(over, Kind.SEQUENCE)
         match over:
             case ast.Call(func=ast.Name(id="range")):
                 self._add(target, Kind.NUMBER)
-            case ast.Call(func=ast.Name(id="enumerate")) if isinstance(target, ast.Tuple) and target.elts:
+            case ast.Call(func=ast.Name(id="enumerate"), args=[inner, *_]) if isinstance(target, ast.Tuple):
                 self._add(target.elts[0], Kind.NUMBER)
+                self._loop(target.elts[-1], inner)
+            case ast.Call(func=ast.Name(id="reversed" | "sorted" | "list" | "set"), args=[inner]):
+                self._loop(target, inner)
             case ast.Name() if self.of(over) == Kind.TEXT:
                 self._add(target, Kind.TEXT)
 
@@ -193,14 +215,17 @@ class Kinds:
         if not isinstance(call.func, ast.Name):
             return
         for position, argument in enumerate(call.args):
-            if call.func.id == "range":
+            if call.func.id in ("range", "abs", "round"):
                 self._add(argument, Kind.NUMBER)
             parameter = ast.Name(f"{call.func.id}({position})")
             self._add(parameter, self.of(argument))
 
     def _function(self, function: ast.FunctionDef, name: str) -> None:
-        for position, parameter in enumerate(function.args.args):
+        arguments = function.args.args
+        for position, parameter in enumerate(arguments):
             self._add(ast.Name(parameter.arg), self.name(f"{name}({position})"))
+        for parameter, default in zip(reversed(arguments), reversed(function.args.defaults), strict=False):
+            self._add(ast.Name(parameter.arg), self.of(default))
         for node in ast.walk(function):
             if isinstance(node, ast.Return) and node.value is not None:
                 self._add(ast.Name(f"{name}()"), self.of(node.value))

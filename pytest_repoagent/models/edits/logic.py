@@ -55,6 +55,16 @@ def null_guard(program: Program) -> Iterator[Change]:
             yield replace(test, both(ast.And(), compare(owner, ast.IsNot(), const(None)), test), "condition", 2.0)
 
 
+def bounds_guard(program: Program) -> Iterator[Change]:
+    """A condition that takes an element at a position which may lie beyond the end."""
+    for test in _tests(program):
+        for taken in [n for n in ast.walk(test) if isinstance(n, ast.Subscript) and not isinstance(n.slice, ast.Slice)]:
+            if isinstance(taken.slice, (ast.Name, ast.BinOp)) and not program.kinds.of(taken.value) & Kind.MAP:
+                size = call("len", taken.value)
+                yield replace(test, both(ast.Or(), compare(taken.slice, ast.Eq(), size), test), "condition", 1.0)
+                yield replace(test, both(ast.And(), compare(taken.slice, ast.Lt(), size), test), "condition", 1.0)
+
+
 def connective(program: Program) -> Iterator[Change]:
     """``and`` for ``or``, one operand less, ``not`` more or less."""
     for node in program.sites:

@@ -50,6 +50,11 @@ class _Spelling(ast.NodeTransformer):
             return ast.Compare(right, [_TURNED.get(type(op), type(op))()], [left])
         return node
 
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        """``b and a`` is ``a and b``, as long as neither fails."""
+        self.generic_visit(node)
+        return ast.BoolOp(node.op, sorted(node.values, key=ast.dump))
+
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """``b + a`` is ``a + b`` of numbers, and ``b * a`` of anything; ``a + 1 - 1`` is ``a``."""
         self.generic_visit(node)

@@ -53,7 +53,7 @@ def _growth(program: Program, node: ast.stmt) -> _New:
     near = 1.0 if program.loop_around(node) or isinstance(program.parent(node), ast.If) else 0.5
     variables = _visible(program, node)
     for holder in variables:
-        if not _made_empty(program, holder):
+        if not _made_here(program, holder):
             continue
         kind = program.kinds.name(holder)
         sign = 1.0 if _grows(program, holder) else _NEVER_GROWS
@@ -76,16 +76,28 @@ def _progress(program: Program, node: ast.stmt) -> _New:
     if loop is None:
         return
     variables = _visible(program, node)
+    for target, first in _starts(program, loop):
+        if target in variables:
+            yield assign(target, first), 0.6, 1.0
     for target in variables:
         kind = program.kinds.name(target)
-        sign = signs.idle(program, target, loop)
+        sign = max(signs.idle(program, target, loop), signs.skipped(program, target, node))
         if kind & Kind.NUMBER:
             for op in (ast.Add(), ast.Sub()):
                 yield ast.AugAssign(stored(target), op, const(1)), 0.5, sign
         for other in variables:
             fit = program.kinds.compatibility(program.kinds.name(other), kind)
-            if other != target and fit >= 0.4:
+            if other != target and fit > 0.3:
                 yield assign(target, name(other)), 0.2 * fit, sign
+
+
+def _starts(program: Program, loop: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """Variables that a loop adds to and their literal values before it: what a forgotten reset would restore."""
+    grown = [n for s in ast.walk(loop) if isinstance(s, ast.AugAssign) for n in names_stored(s.target)]
+    for node in program.of(ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name) and target.id in grown and isinstance(node.value, ast.Constant):
+                yield target.id, node.value
 
 
 def _copies(program: Program, node: ast.stmt) -> _New:
@@ -131,14 +143,17 @@ def _is_first(program: Program, node: ast.stmt) -> bool:
     return isinstance(block, list) and block[0] is node
 
 
-def _made_empty(program: Program, variable: str) -> bool:
-    """Whether the program makes an empty container of that name."""
-    return any(
-        variable in names_stored(node)
-        and isinstance(node.value, (ast.List, ast.Dict, ast.Call))
-        and not list(ast.iter_child_nodes(node.value))[1:]
-        for node in program.of(ast.Assign)
-    )
+def _made_here(program: Program, variable: str) -> bool:
+    """Whether the program itself makes the container of that name; a caller's is less its own to change."""
+    own = [function.name for function in program.functions]
+    for node in program.of(ast.Assign):
+        if variable in names_stored(node):
+            match node.value:
+                case ast.List() | ast.Dict() | ast.Set():
+                    return True
+                case ast.Call(func=ast.Name(id=maker)) if maker not in own:
+                    return True
+    return False
 
 
 def _leaves(last: ast.stmt) -> bool:

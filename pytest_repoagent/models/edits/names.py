@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations, permutations
 
 from pytest_repoagent.models.edits import signs
@@ -33,6 +33,7 @@ _RELATED = (
     ("any", "all"),
     ("sorted", "reversed"),
 )
+_PLAIN = ("append", "extend", "min", "max", "any", "all")
 
 
 def variable(program: Program) -> Iterator[Change]:
@@ -125,6 +126,7 @@ def exchange(program: Program) -> Iterator[Change]:
                 weight = 1.5 if program.is_recursive(node) else 0.7
                 for i, j in combinations(range(len(args)), 2):
                     fit = program.kinds.compatibility(program.kinds.of(args[i]), program.kinds.of(args[j]))
+                    fit *= 0.2 if isinstance(args[i], ast.Constant) and isinstance(args[j], ast.Constant) else 1.0
                     if not any(isinstance(args[k], ast.Starred) for k in (i, j)) and not _symmetric(func):
                         yield replace(node, ast.Call(func, _swapped(args, i, j), keywords), "swap", weight * fit)
             case ast.BinOp(left=left, op=op, right=right):
@@ -134,6 +136,7 @@ def exchange(program: Program) -> Iterator[Change]:
                 bound = isinstance(ctx, ast.Store)
                 assigned = isinstance(program.parent(node), ast.Assign)
                 weight = 1.0 if not bound else 0.2 if assigned else 0.7
+                weight *= 1.0 if names_read(node) or bound else 0.1
                 for i, j in combinations(range(len(elts)), 2):
                     yield replace(node, ast.Tuple(_swapped(elts, i, j), ctx), "swap", weight)
             case ast.Subscript(value=ast.Subscript(value=base, slice=first), slice=second, ctx=ctx):
@@ -180,22 +183,23 @@ def related_call(program: Program) -> Iterator[Change]:
     )
     for node in program.of(ast.Call):
         if isinstance(node.func, ast.Attribute):
-            for other, weight in _alternatives(node.func.attr, seen):
+            for other, weight in _alternatives(node.func.attr, seen, program.source):
                 new = ast.Attribute(node.func.value, other, ast.Load())
                 yield replace(node.func, new, "method", weight)
         elif isinstance(node.func, ast.Name):
             own = {f.name: len(parameters(f)) for f in program.functions}
-            for other, weight in _alternatives(node.func.id, ()):
+            for other, weight in _alternatives(node.func.id, (), program.source):
                 yield replace(node.func, name(other), "method", weight)
             for other, arity in own.items():
                 if node.func.id in own and other != node.func.id and arity == len(node.args):
                     yield replace(node.func, name(other), "method", 0.5)
 
 
-def _alternatives(method: str, seen: dict[str, None] | tuple[()]) -> Iterator[tuple[str, float]]:
+def _alternatives(method: str, seen: Iterable[str], source: str) -> Iterator[tuple[str, float]]:
     related = dict.fromkeys(m for group in _RELATED if method in group for m in group if m != method)
     for other in related:
-        yield other, 1.0
+        known = other in seen or method in _PLAIN or ("left" in other and "deque" in source)
+        yield other, 1.0 if known else 0.4
     for other in seen:
         if other != method and other not in related:
             yield other, 0.3

@@ -62,7 +62,7 @@ def _role(program: Program, node: ast.expr) -> float:
     parent = program.parent(node)
     if _literal(node) is not None:
         if isinstance(parent, (ast.Set, ast.List, ast.Tuple, ast.Dict, ast.arguments)):
-            return 0.2
+            return 0.1
         return 0.0 if isinstance(parent, (ast.BinOp, ast.UnaryOp)) else 0.8
     if not program.kinds.of(node) & Kind.NUMBER and not isinstance(node, (ast.Name, ast.Subscript)):
         return 0.0

@@ -115,8 +115,13 @@ class Program:
         return frozenset(ast.dump(site) for site in self.of(ast.expr) if not isinstance(site, plain))
 
     def is_unused(self, name: str) -> bool:
-        """Whether a parameter or variable is bound and never read: the sign of a forgotten or mistaken name."""
-        return name not in self.read_names
+        """Whether a parameter or variable is set and never read; a loop's own variable need not be."""
+        return name not in self.read_names and name not in self._loop_names
+
+    @cached_property
+    def _loop_names(self) -> frozenset[str]:
+        targets = [loop.target for loop in self.of(ast.For)] + [part.target for part in self.of(ast.comprehension)]
+        return frozenset(name for target in targets for name in names_stored(target))
 
     def variables(self, node: ast.AST) -> tuple[str, ...]:
         """Names of values that ``node`` could read, the innermost scope first; functions and imports are not values."""

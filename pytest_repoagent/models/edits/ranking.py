@@ -23,6 +23,7 @@ OPERATORS: tuple[Operator, ...] = (
     logic.comparison,
     logic.threshold,
     logic.null_guard,
+    logic.bounds_guard,
     logic.connective,
     logic.constant_test,
     logic.missing_operand,
@@ -42,6 +43,7 @@ OPERATORS: tuple[Operator, ...] = (
     names.related_call,
     names.field,
     values.missing_call,
+    values.limit,
     values.superfluous_call,
     values.other_iterable,
     values.joined,
@@ -83,8 +85,8 @@ SPREAD = 5.0
 """Weight added to each class's total, so that a class with one far-fetched edit does not give it everything."""
 
 
-_FEWER, _MORE, _MENTIONED = 3.0, 0.7, 1.5
-"""Factors of a line: an edit there made fewer tests fail, or more; the report mentions it."""
+_MENDS, _BREAKS, _MENTIONED = 2.0, 0.8, 1.5
+"""Factors of a line: an edit there mended all tests (less for fewer) or only broke some; the report mentions it."""
 
 
 class Search:
@@ -137,11 +139,13 @@ class Search:
         if usual is None:
             return {}
         factors = dict.fromkeys(sorted(usual.lines), _MENTIONED)
+        best: dict[int, float] = {}
         for change, feedback in self._tried:
-            if feedback.failing is None or usual.failing is None or feedback.failing == usual.failing:
-                continue
-            line = change.target.lineno
-            factors[line] = factors.get(line, 1.0) * (_FEWER if feedback.failing < usual.failing else _MORE)
+            if usual.failing and feedback.failing is not None and feedback.failing != usual.failing:
+                mended = 1 - feedback.failing / usual.failing
+                best[change.target.lineno] = max(mended, best.get(change.target.lineno, mended))
+        for line, mended in best.items():
+            factors[line] = factors.get(line, 1.0) * (1 + _MENDS * mended if mended > 0 else _BREAKS)
         return factors
 
 

@@ -7,7 +7,7 @@ import ast
 from pytest_repoagent.models.edits.program import LOOP, Program, names_read, names_stored, parameters, same
 from pytest_repoagent.models.edits.splice import Change
 
-_UNUSED, _TWICE, _NO_PROGRESS, _FAMILIAR = 6.0, 4.0, 6.0, 2.0
+_UNUSED, _TWICE, _NO_PROGRESS, _FAMILIAR, _CHECK = 6.0, 4.0, 6.0, 2.0, 0.3
 
 
 def forgotten(program: Program, variable: str) -> float:
@@ -25,10 +25,25 @@ def idle(program: Program, variable: str, loop: ast.AST | None) -> float:
     return _NO_PROGRESS if before and (tested or literal) else 1.0
 
 
+def skipped(program: Program, variable: str, node: ast.stmt) -> float:
+    """A variable that a ``while`` tests, before a ``continue`` whose block has not changed it."""
+    loop = program.loop_around(node)
+    if not isinstance(node, ast.Continue) or not isinstance(loop, ast.While):
+        return 1.0
+    block = getattr(program.parent(node), program.field(node))
+    changed = any(variable in names_stored(s) for s in block)
+    return _NO_PROGRESS if variable in names_read(loop.test) and not changed else 1.0
+
+
 def place(program: Program, node: ast.AST) -> float:
-    """Trouble around ``node``: equal operands or branches, or a call of the function itself with its own arguments."""
+    """Trouble around ``node``: equal operands or branches, or a call of the function itself with its own arguments.
+
+    A check that only raises is less often wrong than what comes after it.
+    """
     factor = 1.0
     for outer in program.around(node):
+        if isinstance(outer, ast.If) and all(isinstance(s, ast.Raise) for s in outer.body):
+            return factor * _CHECK
         if isinstance(outer, ast.stmt) and outer is not node:
             break
         parent = program.parent(outer)

@@ -45,16 +45,27 @@ def missing_call(program: Program) -> Iterator[Change]:
                 yield replace(node, call(variable, node), "call", 0.5 * place, sign)
         for function, accepted, weight in _WRAPPERS:
             if function not in called and (not kind or kind & accepted):
-                yield replace(node, call(function, node), "call", place * weight * (1.0 if kind else 0.5))
+                asked = _asked(program, node) & program.kinds.of(call(function, node))
+                share = 3.0 if asked and kind & ~asked else 1.0 if kind else 0.5
+                yield replace(node, call(function, node), "call", place * weight * share)
         yield from _limited(program, node, place)
+
+
+def limit(program: Program) -> Iterator[Change]:
+    """A position that should not go below zero or beyond the end."""
+    for node in program.of(ast.BinOp):
+        parent = program.parent(node)
+        if isinstance(parent, ast.Slice) or (isinstance(parent, ast.Subscript) and parent.slice is node):
+            yield from _limited(program, node, 0.8)
 
 
 def _limited(program: Program, node: ast.expr, place: float) -> Iterator[Change]:
     """``max`` and ``min`` with another number."""
-    if not program.kinds.of(node) & Kind.NUMBER or isinstance(node, ast.Constant):
-        return
     parent = program.parent(node)
-    kept = names_stored(parent) if isinstance(parent, ast.Assign) else []
+    kept = names_stored(parent) if _is_update(program, parent) else []
+    kind = program.kinds.of(node)
+    if not kind & Kind.NUMBER and (kind or not kept):
+        return
     numbers = [v for v in program.variables(node) if program.kinds.name(v) & Kind.NUMBER]
     for variable in dict.fromkeys((*kept, *numbers)):
         if variable not in names_read(node):
@@ -63,6 +74,17 @@ def _limited(program: Program, node: ast.expr, place: float) -> Iterator[Change]
                 yield replace(node, call(function, name(variable), node), "call", weight * place)
     for function in ("max", "min"):
         yield replace(node, call(function, const(0), node), "call", 0.4 * place)
+
+
+def _is_update(program: Program, node: ast.AST) -> bool:
+    """Whether a name gets a new value in a loop, as a running maximum does."""
+    return isinstance(node, ast.Assign) and len(node.targets) == 1 and program.loop_around(node) is not None
+
+
+def _asked(program: Program, node: ast.AST) -> Kind:
+    """The kind of the name that a value is assigned to."""
+    parent = program.parent(node)
+    return program.kinds.of(parent.targets[0]) if isinstance(parent, ast.Assign) else Kind.UNKNOWN
 
 
 def _called_with_one(program: Program) -> dict[str, float]:
@@ -166,6 +188,8 @@ def _join_place(program: Program, node: ast.AST) -> float:
             return known
         case ast.Assign():
             return 0.7 * known
+        case _ if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not program.is_recursive(node):
+            return 0.2 * known
         case ast.Call() as around if around.func is not node:
             return (0.8 if program.is_recursive(around) or isinstance(around.func, ast.Attribute) else 0.4) * known
         case ast.ListComp():
@@ -186,6 +210,8 @@ def _literals(program: Program, node: ast.expr) -> Iterator[tuple[ast.expr, floa
     match node:
         case ast.List(elts=[], ctx=ast.Load()):
             yield listed(listed()), 1.0
+            yield listed(const("")), 0.3
+            yield listed(const(0)), 0.2
             yield ast.Dict([], []), 0.3
             yield call("set"), 0.3
             for variable in program.variables(node):
