@@ -46,7 +46,7 @@ class Recorder:
         self.trouble: list[str] = []
         prepare(self.store)
         engine.run_dir.mkdir(parents=True)
-        self.recovered = ingest([engine.settings.trace_root], self.store).written
+        self.earlier = ingest([engine.settings.trace_root], self.store)
 
     def pytest_report_header(self) -> list[str]:
         """What runs, and where it is kept."""
@@ -55,8 +55,11 @@ class Recorder:
             f"repoagent: {len(suite.tasks)} tasks of {suite.name}, {settings.rollouts} rollouts each, "
             f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.store}"
         ]
-        if self.recovered:
-            lines.append(f"repoagent: recorded {self.recovered} finished rollouts that an earlier session left behind")
+        if self.earlier.written:
+            lines.append(f"repoagent: recorded {self.earlier.written} rollouts that earlier sessions had finished")
+        if self.earlier.rejected:
+            path, reason = self.earlier.rejected[0]
+            lines.append(f"repoagent: {len(self.earlier.rejected)} traces cannot be read, such as {path}: {reason}")
         return lines
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -123,10 +126,11 @@ class Recorder:
             for item, key in selected.items()
             if tuple(key) not in recorded and item not in self.skipped and item not in silent
         ]
-        why = "did not run, the session was stopped" if stopped else "was selected but never reported: lost"
-        return [f"{item} {why}" for item in silent] + [
-            f"{item} was reported, but its rollout is not in the store" for item in unrecorded
-        ]
+        lines = [f"{item} was reported, but its rollout is not in the store" for item in unrecorded]
+        if stopped and silent:
+            some = ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else "")
+            return [f"{len(silent)} selected items did not run, the session was stopped: {some}", *lines]
+        return [f"{item} was selected but never reported: lost" for item in silent] + lines
 
 
 @contextmanager
