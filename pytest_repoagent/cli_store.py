@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pytest_repoagent.settings import DEFAULT_STORE
+from pytest_repoagent.settings import DEFAULT_STORE, default_store
 
 Handler = Callable[[argparse.Namespace, Path], int]
 Columns = list[tuple[str, str]]
@@ -43,11 +42,6 @@ def add_parser(subparsers: Any) -> None:
     store = subparsers.add_parser("store", help="where the store is, what is in it")
     store.add_argument("what", choices=("path", "schema"), help="its file, or its tables and views with comments")
     _store_argument(store, _store)
-
-
-def default_store() -> Path:
-    """``$REPOAGENT_STORE``, else ``.repoagent/store.duckdb`` in the current folder."""
-    return Path(os.environ.get("REPOAGENT_STORE") or DEFAULT_STORE)
 
 
 def _store_argument(parser: argparse.ArgumentParser, handler: Handler) -> None:

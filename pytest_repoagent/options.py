@@ -65,7 +65,11 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "price", "USD per million prompt and completion tokens, IN,OUT (default: tokens only)", {"metavar": "IN,OUT"}
     ),
-    Option("store", "DuckDB store; traces are beside it (default: .repoagent/store.duckdb)", {"metavar": "FILE"}),
+    Option(
+        "store",
+        "DuckDB store; traces are beside it (default: $REPOAGENT_STORE, else .repoagent/store.duckdb)",
+        {"metavar": "FILE"},
+    ),
     Option("report", "write per-rollout results to this JSON file", {"metavar": "FILE"}),
     _flag("require-pass", "require_pass", True, "an item also fails where the tests do not pass"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     import pytest
 
 DEFAULT_STORE = Path(".repoagent/store.duckdb")
+
+
+def default_store() -> Path:
+    """``$REPOAGENT_STORE``, else ``.repoagent/store.duckdb`` in the current folder."""
+    return Path(os.environ.get("REPOAGENT_STORE") or DEFAULT_STORE)
 
 
 def _split_price(value: object) -> object:
@@ -69,7 +75,7 @@ class Settings(BaseModel):
     price: Annotated[
         tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] | None, BeforeValidator(_split_price)
     ] = None
-    store: Path = DEFAULT_STORE
+    store: Path = Field(default_factory=default_store)
     report: Path | None = None
     limits: ItemLimits = ItemLimits()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,13 +37,24 @@ def commands(program: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store of a few rollouts, the bundled bugs, and a trace to ingest."""
+    """A folder with a store of a few rollouts, the items, and a few of the bundled bugs."""
     folder = tmp_path_factory.mktemp("place")
     steps = [store_factory.bad("code_fence"), store_factory.read(), store_factory.write(), store_factory.final()]
     rollouts = [store_factory.rollout(steps, index=i, success=i == 0) for i in range(2)]
     StoreWriter(folder / ".repoagent/store.duckdb").write(rollouts)
     (folder / ".repoagent/traces").mkdir()
-    (folder / "eval").symlink_to(ROOT / "eval")
+    for path in ("conftest.py", "eval/test_heldout.py", "eval/minibugs/conftest.py", "eval/minibugs/catalogue.json"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, folder / path)
+    few = sorted(path.stem for path in (ROOT / "eval/minibugs/python_programs").glob("*.py"))[:4]
+    catalogue = folder / "eval/minibugs/catalogue.json"
+    entries = json.loads(catalogue.read_text())
+    catalogue.write_text(json.dumps({name: entries[name] for name in few}))
+    for path in (ROOT / "eval/minibugs").glob("*/*"):
+        if path.is_file() and (path.stem.removeprefix("test_") in (*few, "load_testdata", "node")):
+            target = folder / path.relative_to(ROOT)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(path, target)
     return folder
 
 

@@ -59,10 +59,10 @@ class _Spelling(ast.NodeTransformer):
         """``b + a`` is ``a + b`` of numbers, and ``b * a`` of anything; ``a + 1 - 1`` is ``a``."""
         self.generic_visit(node)
         match node:
-            case ast.BinOp(ast.BinOp(inner, ast.Add(), a), ast.Sub(), b) if ast.dump(a) == ast.dump(b):
-                return inner
-            case ast.BinOp(ast.BinOp(inner, ast.Sub(), a), ast.Add(), b) if ast.dump(a) == ast.dump(b):
-                return inner
+            case ast.BinOp(ast.BinOp(a, ast.Add(), b), ast.Sub(), c) if ast.dump(c) in (ast.dump(a), ast.dump(b)):
+                return b if ast.dump(c) == ast.dump(a) else a
+            case ast.BinOp(ast.BinOp(a, ast.Sub(), b), ast.Add(), c) if ast.dump(c) == ast.dump(b):
+                return a
             case ast.BinOp(left, ast.Add() | ast.Mult() as op, right) if ast.dump(left) > ast.dump(right):
                 if isinstance(op, ast.Mult) or not self.kinds.of(node) & (Kind.SEQUENCE | Kind.TEXT):
                     return ast.BinOp(right, op, left)

@@ -82,10 +82,12 @@ def _surprise(program: Program, node: ast.Name) -> float:
 
 def copied_expression(program: Program) -> Iterator[Change]:
     """Another element, field or call of the same statement, or of the same function."""
-    parts = [n for n in program.of(ast.Subscript, ast.Attribute, ast.Call) if _is_value(program, n)]
-    for node, other in permutations(parts, 2):
-        apart = node not in program.around(other) and other not in program.around(node)
-        if apart and program.functions_around(other) == program.functions_around(node):
+    parts: dict[tuple[ast.AST, ...], list[ast.expr]] = {}
+    for node in program.of(ast.Subscript, ast.Attribute, ast.Call):
+        if _is_value(program, node):
+            parts.setdefault(tuple(program.functions_around(node)), []).append(node)
+    for node, other in (pair for group in parts.values() for pair in permutations(group, 2)):
+        if node not in program.around(other) and other not in program.around(node):
             near = program.statement(other) is program.statement(node)
             new = _for_reading(other) if _is_read(node) else _for_storing(other)
             if new is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from pytest_repoagent.models.edits import signs
 from pytest_repoagent.models.edits.build import call, const, name, replace
 from pytest_repoagent.models.edits.kinds import Kind
 from pytest_repoagent.models.edits.program import Program, names_read, same
@@ -185,22 +186,22 @@ def missing_arithmetic(program: Program) -> Iterator[Change]:
         role = _role(program, node) * (0.4 if isinstance(node, ast.BinOp) else 1.0)
         if role < 0.1 or not program.kinds.of(node) & Kind.NUMBER:
             continue
-        for other in _operands(program, node):
-            yield replace(node, ast.BinOp(node, ast.Add(), other), "arithmetic", role)
-            yield replace(node, ast.BinOp(node, ast.Sub(), other), "arithmetic", role)
-            yield replace(node, ast.BinOp(other, ast.Sub(), node), "arithmetic", 0.5 * role)
-            yield replace(node, ast.BinOp(node, ast.Mult(), other), "arithmetic", 0.5 * role)
+        for other, sign in _operands(program, node):
+            yield replace(node, ast.BinOp(node, ast.Add(), other), "arithmetic", role, sign)
+            yield replace(node, ast.BinOp(node, ast.Sub(), other), "arithmetic", role, sign)
+            yield replace(node, ast.BinOp(other, ast.Sub(), node), "arithmetic", 0.5 * role, sign)
+            yield replace(node, ast.BinOp(node, ast.Mult(), other), "arithmetic", 0.5 * role, sign)
         yield replace(node, ast.BinOp(node, ast.Pow(), const(2)), "arithmetic", 0.5 * role)
         yield replace(node, ast.UnaryOp(ast.USub(), node), "arithmetic", 0.5 * role)
 
 
-def _operands(program: Program, node: ast.AST) -> Iterator[ast.expr]:
+def _operands(program: Program, node: ast.AST) -> Iterator[tuple[ast.expr, float]]:
     here = names_read(node)
     for variable in program.variables(node):
         if variable in here:
             continue
         kind = program.kinds.name(variable)
         if kind & Kind.NUMBER or program.is_unused(variable):
-            yield name(variable)
+            yield name(variable), signs.forgotten(program, variable)
         elif kind & (Kind.SEQUENCE | Kind.TEXT):
-            yield call("len", name(variable))
+            yield call("len", name(variable)), 1.0

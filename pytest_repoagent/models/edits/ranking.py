@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from heapq import nlargest
 
 from pytest_repoagent.models.edits import logic, missing, names, numbers, signs, statements, values
 from pytest_repoagent.models.edits.feedback import Feedback, commonest, fit
@@ -85,6 +86,9 @@ SPREAD = 5.0
 """Weight added to each class's total, so that a class with one far-fetched edit does not give it everything."""
 
 
+MOST = 4_000
+"""Candidates kept of a large program: far more than anyone tries."""
+
 _MENDS, _BREAKS, _MENTIONED = 2.0, 0.8, 1.5
 """Factors of a line: an edit there mended all tests (less for fewer) or only broke some; the report mentions it."""
 
@@ -150,21 +154,28 @@ class Search:
 
 
 def _chances(program: Program) -> list[tuple[Change, float]]:
-    """Every candidate with its chance; one that several operators make has the sum of theirs."""
+    """The likeliest candidates with their chances; one that several operators make has the sum of theirs."""
     totals: dict[str, float] = {}
     found = [change for operator in OPERATORS for change in operator(program) if change.weight > 0]
     for change in found:
         totals[change.group] = totals.get(change.group, 0.0) + change.weight
-    chances: dict[tuple[ast.AST, str], tuple[Change, float]] = {}
-    for change in found:
-        share = (FREQUENCY[change.group] + 1) * change.weight / (SPREAD + totals[change.group])
+
+    def chance(change: Change) -> float:
+        share = change.weight / (SPREAD + totals[change.group])
+        return (FREQUENCY[change.group] + 1) * share * change.sign
+
+    merged: dict[tuple[ast.AST, str], tuple[Change, float]] = {}
+    for change in nlargest(MOST, found, key=chance):
         key = change.target, meaning(change.new, program.kinds)
-        known, chance = chances.get(key, (change, 0.0))
-        chances[key] = min(known, change, key=_length), chance + share * change.sign
+        known, so_far = merged.get(key, (change, 0.0))
+        merged[key] = min(known, change, key=_length), so_far + chance(change)
+    targets = dict.fromkeys(target for target, _ in merged)
+    before = {target: meaning((target,), program.kinds) for target in targets}
+    places = {target: signs.place(program, target) for target in targets}
     return [
-        (change, chance * signs.place(program, change.target) * signs.familiarity(program, change))
-        for (target, new), (change, chance) in chances.items()
-        if new != meaning((target,), program.kinds)
+        (change, sum_of_chances * places[target] * signs.familiarity(program, change))
+        for (target, after), (change, sum_of_chances) in merged.items()
+        if after != before[target]
     ]
 
 

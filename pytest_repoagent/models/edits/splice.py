@@ -76,9 +76,10 @@ def render(program: Program, change: Change) -> tuple[Edit, str] | None:
 def _wanted(program: Program, change: Change) -> str:
     """The dump of the tree as it should be; the tree is changed for the moment and put back."""
     undo = []
-    for old, new in ((change.drop, ()), (change.target, copy.deepcopy(change.new))):
+    for old in (change.drop, change.target):
         if old is None:
             continue
+        new = copy.deepcopy(change.new) if old is change.target else ()
         parent, field = program.parent(old), program.field(old)
         value = getattr(parent, field)
         undo.append((parent, field, value))
