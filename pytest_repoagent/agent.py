@@ -116,11 +116,11 @@ class Agent:
         parsed = parse(reply.text, tools=self.specs, finish_reason=reply.finish_reason)
         action = parsed.action or (parsed.repaired if self.settings.lenient else None)
         step = self.step_index
-        flags = self.conduct.flags(step, action, self.workspace) if action else self.conduct.invalid(step, reply.text)
+        flags = self.conduct.flags(action, self.workspace) if action else self.conduct.invalid(reply.text)
         self._record_action(reply, latency_s, parsed, action, flags)
         self.messages.append({"role": "assistant", "content": reply.text})
         self.step_index += 1
-        notes = self._loop_notes(flags)
+        notes = self._loop_notes(flags, valid=action is not None)
         if isinstance(action, Final):
             self.trace.emit("final", step=step, summary=action.summary, changes=list(action.changes))
             return "final"
@@ -171,11 +171,11 @@ class Agent:
             extra=dict(reply.extra),
         )
 
-    def _loop_notes(self, flags: tuple[str, ...]) -> list[str]:
-        if not loops(flags) or self.conduct.looped_to is None:
+    def _loop_notes(self, flags: tuple[str, ...], valid: bool) -> list[str]:
+        if not loops(flags):
             return []
         self.loop_detections += 1
-        return [render.loop_warning(self.conduct.looped_to, near="near_repeat" in flags)]
+        return [render.loop_warning(flags[0], valid)]
 
     def _call(self, step: int, call: ToolCall, notes: list[str]) -> Message:
         """Execute a call, test after a write where the policy says so, and make the reply."""

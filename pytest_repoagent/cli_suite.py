@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,7 @@ def add_parser(subparsers: Subparsers) -> None:
     derive.set_defaults(handler=_split)
 
     check = commands.add_parser("check", help="re-derive splits and compare files with their hashes")
-    check.add_argument("paths", nargs="*", metavar="PATH", type=Path, help="suite files, default: the bundled ones")
+    check.add_argument("paths", nargs="*", metavar="SUITE", help="names or paths, default: the bundled ones")
     check.add_argument("--quixbugs", metavar="PATH|URL", help="check the files of this copy of QuixBugs too")
     check.set_defaults(handler=_check)
 
@@ -156,7 +156,8 @@ def _split(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    paths: Sequence[Path] = arguments.paths or sorted(bundled.suites_dir().glob("*.json"))
+    folders = [bundled.suites_dir()]
+    paths = [find_suite(given, folders) for given in arguments.paths] or sorted(folders[0].glob("*.json"))
     suites: list[Suite] = []
     findings: list[str] = []
     for path in paths:

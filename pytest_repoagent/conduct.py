@@ -40,55 +40,50 @@ _NUMBERED = re.compile(r"\s*\d+\s*[:|\t]")
 class Conduct:
     """What one rollout did so far, as far as flags need it."""
 
-    _seen: dict[tuple[Any, ...], tuple[int, int]] = field(default_factory=dict)
-    _written: dict[tuple[str, str], int] = field(default_factory=dict)
-    _invalid: dict[str, int] = field(default_factory=dict)
+    _seen: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    _written: set[tuple[str, str]] = field(default_factory=set)
+    _invalid: set[str] = field(default_factory=set)
     _read: set[str] = field(default_factory=set)
-    looped_to: int | None = None
-    """The earlier step that the last looping step repeated."""
 
-    def invalid(self, step: int, raw: str) -> tuple[str, ...]:
+    def invalid(self, raw: str) -> tuple[str, ...]:
         """Flags of a reply that was no action."""
-        first = self._invalid.setdefault(raw, step)
-        if first == step:
-            return ()
-        self.looped_to = first
-        return ("exact_repeat",)
+        known = raw in self._invalid
+        self._invalid.add(raw)
+        return ("exact_repeat",) if known else ()
 
-    def flags(self, step: int, action: Action, workspace: Workspace) -> tuple[str, ...]:
+    def flags(self, action: Action, workspace: Workspace) -> tuple[str, ...]:
         """Flags of an action, judged before it is executed."""
         if isinstance(action, Final):
             return () if workspace.touched() else ("premature_final",)
         if action.name == "write_file":
-            return self._write_flags(step, action, workspace)
-        return self._look_flags(step, action)
+            return self._write_flags(action, workspace)
+        return self._look_flags(action)
 
-    def _look_flags(self, step: int, call: ToolCall) -> tuple[str, ...]:
+    def _look_flags(self, call: ToolCall) -> tuple[str, ...]:
         window = _WINDOWS.get(call.name)
         target = (call.name, *((k, _spelling(k, v)) for k, v in call.args.items() if k not in (window, "thought")))
         size = int(call.args[window]) if window else 0
         if call.name == "read_file":
             self._read.add(str(_spelling("rel_path", call.args["rel_path"])))
-        first, largest = self._seen.get(target, (step, -1))
-        self._seen[target] = (first, max(size, largest))
+        largest = self._seen.get(target, -1)
+        self._seen[target] = max(size, largest)
         if size > largest:
             return ()
-        self.looped_to = first
         return ("exact_repeat",) if size == largest else ("near_repeat",)
 
-    def _write_flags(self, step: int, call: ToolCall, workspace: Workspace) -> tuple[str, ...]:
+    def _write_flags(self, call: ToolCall, workspace: Workspace) -> tuple[str, ...]:
         path, content = str(_spelling("rel_path", call.args["rel_path"])), str(call.args["content"])
         flags = []
-        first = self._written.setdefault((path, content), step)
-        if first != step:
-            self.looped_to = first
+        again = (path, content) in self._written
+        self._written.add((path, content))
+        if again:
             flags.append("exact_repeat")
         current = workspace.text(path)
         if current == content:
             flags.append("no_op_write")
         else:
             self._seen.clear()  # files changed: looking again is no loop
-        if current is not None and path not in self._read and first == step:
+        if current is not None and path not in self._read and not again:
             flags.append("write_before_read")
         self._read.add(path)
         return (*flags, *content_flags(path, content))

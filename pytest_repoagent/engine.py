@@ -15,6 +15,7 @@ from pytest_repoagent import trace
 from pytest_repoagent.agent import Agent
 from pytest_repoagent.goals import paraphrase
 from pytest_repoagent.models.base import Model, ModelContext, RolloutKey
+from pytest_repoagent.protocol.render import system_prompt
 from pytest_repoagent.registry import Registry
 from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
 from pytest_repoagent.settings import Settings
@@ -105,14 +106,14 @@ class Engine:
     def _rollout(self, key: RolloutKey, attempt: int, log: trace.Trace) -> None:
         task = self.tasks[key.task_id]
         files = self.source.files(task)
-        workspace = Workspace(files.root, files.paths)
+        workspace = Workspace(files.root, files.paths, task.editable)
 
         def run_tests() -> Verdict:
             return self.runner().run(
                 Job(
                     root=files.root,
                     paths=files.paths,
-                    candidate=workspace.candidate(task.editable),
+                    candidate=workspace.candidate(),
                     command=task.command,
                     expected_passed=task.expected_tests.passed,
                     expected_skipped=task.expected_tests.skipped,
@@ -164,7 +165,7 @@ class Engine:
         return {
             "started_at": self.started_at,
             "settings": self.settings.recorded(),
-            "settings_hash": self.settings.settings_hash,
+            "settings_hash": self.settings.settings_hash(system_prompt([t.spec for t in self.registry.tools.values()])),
             "suite": self.suite.name,
             "suite_sha256": self.suite.sha256,
             "split": self.suite.split,

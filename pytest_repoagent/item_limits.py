@@ -5,6 +5,8 @@ Judging calls no model and can be done again under other limits.
 
 from __future__ import annotations
 
+import json
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_repoagent.rollout import Rollout, Step
@@ -45,9 +47,9 @@ def explain(rollout: Rollout, broken: list[str]) -> str:
     bad = next((s for s in rollout.trajectory if s.error_code), None)
     looping = next((s for s in rollout.trajectory if "exact_repeat" in s.flags or "near_repeat" in s.flags), None)
     if bad is not None and rollout.parse_errors:
-        parts.append(f"step {bad.index + 1} was no valid action, {bad.error_code}: {bad.error_message}\n{_shown(bad)}")
+        parts.append(f"step {bad.index} was no valid action, {bad.error_code}: {bad.error_message}\n{_shown(bad)}")
     elif looping is not None:
-        parts.append(f"step {looping.index + 1} looped, {', '.join(looping.flags)}\n{_shown(looping)}")
+        parts.append(f"step {looping.index} looped, {', '.join(looping.flags)}\n{_shown(looping)}")
     if rollout.success is False:
         parts.append(f"last test run: {rollout.test_output}")
     parts.append(f"trace: {rollout.trace_path}")
@@ -56,4 +58,7 @@ def explain(rollout: Rollout, broken: list[str]) -> str:
 
 def _shown(step: Step) -> str:
     text = step.raw if len(step.raw) <= _SHOWN_CHARS else step.raw[:_SHOWN_CHARS] + "..."
-    return "\n".join("    " + line for line in text.splitlines()) or "    (empty message)"
+    return (
+        "\n".join("    " + line for line in text.splitlines())
+        or f"    (no text{', but ' + json.dumps(step.extra) if step.extra else ''})"
+    )

@@ -52,7 +52,7 @@ class Recorder:
         """What runs, and where it is kept."""
         settings, suite = self.engine.settings, self.engine.suite
         lines = [
-            f"repoagent: {len(suite.tasks)} tasks of {suite.name}, {settings.rollouts} rollouts each, "
+            f"repoagent: {suite.name}, tasks {len(suite.tasks)}, rollouts of each {settings.rollouts}, "
             f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.store}"
         ]
         if self.earlier.written:
@@ -83,7 +83,7 @@ class Recorder:
         stopped = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
         self.trouble += self._missing(bool(stopped))
         shutil.rmtree(run_dir / "locks", ignore_errors=True)
-        if self.trouble and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        if self.trouble and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         settings = self.engine.settings
         if settings.report is not None:
@@ -119,6 +119,8 @@ class Recorder:
         selected: dict[str, list[str | int]] = {}
         for plan in plans:
             selected |= json.loads(plan.read_text())
+        if not selected and not stopped:
+            return ["no rollout was selected: no collected test uses the `rollout` fixture, or -k left none"]
         recorded = recorded_keys(self.store, self.engine.run_id)
         silent = [item for item in selected if item not in self.reported]
         unrecorded = [

@@ -17,7 +17,7 @@ import pytest
 
 from pytest_repoagent import bundled, registry
 from pytest_repoagent.engine import Engine
-from pytest_repoagent.errors import RepoAgentError
+from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
 from pytest_repoagent.models.base import RolloutKey
 from pytest_repoagent.recorder import Recorder
 from pytest_repoagent.settings import Settings, from_pytest
@@ -55,7 +55,16 @@ def _begin(config: pytest.Config) -> None:
     _adopt(config, engine)
     if config.option.collectonly or config.option.setupplan:
         return
-    engine.check()
+    try:
+        engine.check()
+    except ModelConfigError as error:
+        bare = [spec for spec in from_pytest(config).model if parts.resolve(spec) != spec]
+        if not bare:
+            raise
+        own = ", ".join(sorted(parts.models))
+        raise UsageError(
+            f"{error}; --model={bare[0]} was taken for {parts.resolve(bare[0])}, providers are {own}"
+        ) from None
     config.pluginmanager.register(Recorder(engine), "repoagent-recorder")
     config.pluginmanager.register(_WorkerSetup(engine), "repoagent-workers")
     if config.getoption("dist", "no") == "no":

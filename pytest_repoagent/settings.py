@@ -14,7 +14,7 @@ from pytest_repoagent.errors import UsageError
 from pytest_repoagent.goals import TEMPLATES
 from pytest_repoagent.item_limits import ItemLimits
 from pytest_repoagent.options import OPTIONS
-from pytest_repoagent.protocol.render import check_window, system_prompt
+from pytest_repoagent.protocol.render import check_window
 
 if TYPE_CHECKING:
     import pytest
@@ -84,12 +84,11 @@ class Settings(BaseModel):
         """The folder that holds a folder of traces per run."""
         return self.store.parent / "traces"
 
-    @property
-    def settings_hash(self) -> str:
+    def settings_hash(self, prompt: str) -> str:
         """Names what shapes a rollout besides task, model, index and seed; 16 hex digits.
 
         Runs with the same hash may be pooled: where things are, what an item tolerates, retries and prices are not
-        part of it, the system prompt is.
+        part of it, the system prompt (``prompt``, which shows the tools) is.
         """
         shaping = self.model_dump(
             mode="json",
@@ -102,6 +101,7 @@ class Settings(BaseModel):
                 "rollout_timeout",
                 "test_policy",
                 "test_timeout",
+                "runner",
                 "window",
                 "paraphrase",
                 "tool_protocol",
@@ -109,7 +109,7 @@ class Settings(BaseModel):
                 "reflection",
             },
         )
-        return canonical_sha256({**shaping, "system_prompt": system_prompt()})[:16]
+        return canonical_sha256({**shaping, "system_prompt": prompt})[:16]
 
     def agent(self) -> AgentSettings:
         """The part that the agent loop reads."""

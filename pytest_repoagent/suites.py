@@ -102,6 +102,15 @@ class Task(_Strict):
     expected_tests: ExpectedTests
     metadata: Metadata
 
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        if self.command[1:3] != ("-m", "pytest"):
+            raise ValueError("has a command other than python -m pytest ...")
+        for path in (*self.expected_files, *self.fix):
+            if not path.startswith(self.editable):
+                raise ValueError(f"expects a change to {path}, which is not editable")
+        return self
+
     @property
     def name(self) -> str:
         """The short name: ``gcd`` for ``quixbugs/gcd``."""

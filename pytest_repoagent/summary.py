@@ -12,6 +12,7 @@ from pytest_repoagent import trace
 from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
 from pytest_repoagent.store.reader import run_totals
 
+_CODES_SHOWN = 4
 COLUMNS = ("model", "rollouts", "strict", "parse errors", "loops", "wrote", "steps", "pass", "tokens", "cost", "wall")
 
 
@@ -54,7 +55,9 @@ def _codes(by_code: Mapping[str, int]) -> str:
     if not by_code:
         return "0"
     ranked = sorted(by_code.items(), key=lambda item: (-item[1], item[0]))
-    return f"{sum(by_code.values())}: " + ", ".join(f"{code} {count}" for code, count in ranked)
+    shown = [f"{code} {count}" for code, count in ranked[:_CODES_SHOWN]]
+    more = ["..."] if len(ranked) > _CODES_SHOWN else []
+    return f"{sum(by_code.values())}: " + ", ".join(shown + more)
 
 
 def write_report(path: Path, run_id: str, settings: Mapping[str, Any], run_dir: Path) -> None:

@@ -72,9 +72,10 @@ def grep(workspace: Workspace, args: Mapping[str, Any]) -> str:
 
 
 def write_file(workspace: Workspace, args: Mapping[str, Any]) -> str:
-    """Replace the whole file."""
+    """Replace the whole file; says so where the tests will not see it."""
     path = workspace.write(args["rel_path"], args["content"])
-    return f"Wrote {path} ({len(args['content'])} chars)."
+    note = "" if workspace.is_judged(path) else " The tests do not use your version of this file."
+    return f"Wrote {path} ({len(args['content'])} chars).{note}"
 
 
 BUILT_IN: tuple[Tool, ...] = tuple(
@@ -109,7 +110,7 @@ def _compile(pattern: str) -> Any:
         return re2.compile(b"(?m)" + pattern.encode(), options)
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0] if error.args else error
-        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        text = (reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)).replace("(?m)", "")
         raise Refused(
             "invalid_regex", f"RE2 does not take this pattern ({text[:120]}); escape ( ) [ ] with a backslash"
         ) from None

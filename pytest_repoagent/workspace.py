@@ -39,9 +39,13 @@ class Excerpt:
 class Workspace:
     """One rollout's view of one task's files."""
 
-    def __init__(self, root: Path, paths: Iterable[str]) -> None:
-        """Lay an empty overlay over ``paths`` (relative, regular files) below ``root``."""
+    def __init__(self, root: Path, paths: Iterable[str], editable: Iterable[str]) -> None:
+        """Lay an empty overlay over ``paths`` (relative, regular files) below ``root``.
+
+        ``editable`` are the path prefixes of files that the judge takes from the agent.
+        """
         self._root = root
+        self._editable = tuple(editable)
         self._base = frozenset(paths)
         self.written: dict[str, str] = {}
 
@@ -119,13 +123,13 @@ class Workspace:
         """Files whose content is not the pristine one, sorted."""
         return tuple(sorted(p for p, text in self.written.items() if text != self._pristine(p)))
 
-    def candidate(self, editable: tuple[str, ...]) -> dict[str, str]:
-        """The changed files that the judge takes: below an editable prefix, never pytest's or Python's set-up files."""
-        return {
-            path: self.written[path]
-            for path in self.touched()
-            if path.startswith(editable) and posixpath.basename(path) not in _SETUP_FILES
-        }
+    def is_judged(self, path: str) -> bool:
+        """Whether the judge takes the agent's copy of a file: editable, and no set-up file of pytest or Python."""
+        return path.startswith(self._editable) and posixpath.basename(path) not in _SETUP_FILES
+
+    def candidate(self) -> dict[str, str]:
+        """The changed files that the judge takes."""
+        return {path: self.written[path] for path in self.touched() if self.is_judged(path)}
 
     def diff(self) -> str:
         """A unified diff of everything the agent changed."""

@@ -3,11 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import pytest_repoagent.session  # noqa: F401 - pytester forgets what it imports, and DuckDB cannot be imported twice
 from pytest_repoagent.workspace import Workspace
 
 pytest_plugins = ["pytester"]
+
+# Machines are shared and noisy: an example that takes long is no finding.
+settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("noisy")
 
 
 @pytest.fixture
@@ -23,4 +28,4 @@ def workspace(tmp_path: Path) -> Workspace:
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
-    return Workspace(root, files)
+    return Workspace(root, files, ["src/"])

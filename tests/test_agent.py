@@ -133,7 +133,7 @@ def test_max_iters(run: Run) -> None:
 def test_loop_is_warned_of_then_ends_the_rollout(run: Run) -> None:
     rollout, model = run(LIST, LIST, LIST, max_loops=2)
     assert (rollout.outcome, rollout.loop_detections) == ("loop", 2)
-    assert "[loop_warning] This repeats your action of step 1." in model.asked[2][-1]["content"]
+    assert "[loop_warning] You did exactly this before" in model.asked[2][-1]["content"]
     assert [s.flags for s in rollout.trajectory] == [(), ("exact_repeat",), ("exact_repeat",)]
 
 

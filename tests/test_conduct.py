@@ -17,8 +17,8 @@ def write(path: str, content: str) -> ToolCall:
 
 def flags(workspace: Workspace, *actions: ToolCall | Final) -> list[tuple[str, ...]]:
     conduct, out = Conduct(), []
-    for step, action in enumerate(actions):
-        out.append(conduct.flags(step, action, workspace))
+    for action in actions:
+        out.append(conduct.flags(action, workspace))
         if isinstance(action, ToolCall) and action.name == "write_file":
             workspace.write(str(action.args["rel_path"]), str(action.args["content"]))
     return out
@@ -65,15 +65,9 @@ def test_writing_the_same_code_again_is_a_loop_also_after_other_code(workspace: 
     assert seen == [(), (), (), ("exact_repeat",), ("exact_repeat", "no_op_write")]
 
 
-def test_the_step_that_was_repeated_is_named(workspace: Workspace) -> None:
+def test_the_same_invalid_reply_again_is_a_loop() -> None:
     conduct = Conduct()
-    conduct.flags(0, read("README.md", 9), workspace)
-    conduct.flags(1, read("src/area.py", 9), workspace)
-    conduct.flags(2, read("src/area.py", 9), workspace)
-    assert conduct.looped_to == 1
-    assert conduct.invalid(3, "nonsense") == ()
-    assert conduct.invalid(4, "nonsense") == ("exact_repeat",)
-    assert conduct.looped_to == 3
+    assert [conduct.invalid(raw) for raw in ("a", "b", "a")] == [(), (), ("exact_repeat",)]
 
 
 def test_a_write_to_an_unread_file_and_an_empty_handed_final_are_flagged(workspace: Workspace) -> None:

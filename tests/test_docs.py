@@ -50,11 +50,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     catalogue = folder / "eval/minibugs/catalogue.json"
     entries = json.loads(catalogue.read_text())
     catalogue.write_text(json.dumps({name: entries[name] for name in few}))
-    for path in (ROOT / "eval/minibugs").glob("*/*"):
-        if path.is_file() and (path.stem.removeprefix("test_") in (*few, "load_testdata", "node")):
-            target = folder / path.relative_to(ROOT)
+    for source in (ROOT / "eval/minibugs").glob("*/*"):
+        if source.is_file() and source.stem.removeprefix("test_") in (*few, "load_testdata", "node"):
+            target = folder / source.relative_to(ROOT)
             target.parent.mkdir(exist_ok=True)
-            shutil.copy(path, target)
+            shutil.copy(source, target)
     return folder
 
 

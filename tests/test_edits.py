@@ -196,6 +196,7 @@ def test_a_move_takes_the_statement_away_where_it_was() -> None:
     source = "def f(xs):\n    t = 0\n    for x in xs:\n        t += x\n        t //= 2\n    return t\n"
     contents = [edit.content for edit in first(source, 2_000)]
     assert "def f(xs):\n    t = 0\n    for x in xs:\n        t += x\n    t //= 2\n    return t\n" in contents
+    assert "def f(xs):\n    t = 0\n    for x in xs:\n        t += x\n        t //= 2\n        return t\n" in contents
 
 
 def functions() -> list[FunctionType]:

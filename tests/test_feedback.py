@@ -91,3 +91,30 @@ def test_the_first_failure_is_whole_when_everything_is_as_long_as_it_may_be() ->
 def test_the_text_is_bounded(tests: list[TestOutcome], headline: str, evidence: str) -> None:
     text = verdict_text(Counter(test.outcome for test in tests), tests, headline, evidence)
     assert len(text) <= 2000
+
+
+def test_the_machinery_of_pytest_and_its_advice_are_not_shown() -> None:
+    text = (
+        "ImportError while importing test module 't/test_x.py'.\n"
+        "Hint: make sure your test modules/packages have valid Python names.\n"
+        "Traceback:\n"
+        "/usr/lib/python3.11/importlib/__init__.py:126: in import_module\n"
+        "    return _bootstrap._gcd_import(name[level:], package, level)\n"
+        "           ^^^^\n"
+        "<frozen importlib._bootstrap>:1204: in _gcd_import\n"
+        "    ???\n"
+        "/v/site-packages/_pytest/python.py:528: in importtestmodule\n"
+        "    mod = import_path(\n"
+        "t/test_x.py:1: in <module>\n"
+        "    from p.x import x\n"
+        "E   assert [1] == [2]\n"
+        "E     Skipping 3 identical leading characters in diff, use -v to show\n"
+        "E     Use -v to get more diff"
+    )
+    assert clean(text).splitlines() == [
+        "ImportError while importing test module 't/test_x.py'.",
+        "t/test_x.py:1: in <module>",
+        "    from p.x import x",
+        "E   assert [1] == [2]",
+        "E     Skipping 3 identical leading characters in diff",
+    ]

@@ -35,6 +35,6 @@ def test_violations(
 def test_the_explanation_shows_the_first_bad_message_and_where_to_look() -> None:
     rollout = make.rollout(BAD, trace_path="runs/x.jsonl")
     text = explain(rollout, ["2 parse errors"])
-    assert "step 1 was no valid action, code_fence:" in text
+    assert "step 0 was no valid action, code_fence:" in text
     assert rollout.trajectory[0].raw.splitlines()[0] in text
     assert text.endswith("trace: runs/x.jsonl")

@@ -100,7 +100,7 @@ def test_a_protocol_failure_shows_the_message_its_code_and_the_trace(pytester: p
     result.stdout.fnmatch_lines(
         [
             "tiny/beta by fake:say@beta, rollout 0: 2 parse errors (no_json 2), allowed 0; 1 loop*; no file*",
-            "step 1 was no valid action, no_json: *",
+            "step 0 was no valid action, no_json: *",
             "    nonsense",
             "trace: *traces*beta-r0-*.jsonl",
         ]
@@ -294,3 +294,12 @@ def test_a_changed_file_is_a_usage_error_before_any_rollout(pytester: pytest.Pyt
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *beta.py has sha256 *"])
     assert not (pytester.path / ".repoagent").exists()
+
+
+def test_a_run_that_selects_no_rollout_fails(pytester: pytest.Pytester) -> None:
+    make_project(pytester, items="def test_plain(): pass\n")
+    result = run(pytester, "--model=oracle")
+    result.assert_outcomes(passed=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["no rollout was selected: *"])
+    assert run(pytester, "--model=oracle", "-k", "nothing").ret == pytest.ExitCode.NO_TESTS_COLLECTED

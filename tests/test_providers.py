@@ -103,6 +103,7 @@ def test_a_server_that_gives_up_half_way_makes_errors_not_failures(
         (["--model=openai:tiny"], "*--base-url*"),
         (["--model=together:tiny"], "*TOGETHER_API_KEY*"),
         (["--model=openai:nobody", "--base-url=URL"], "*nobody*"),
+        (["--model=orcale"], "*TOGETHER_API_KEY*; --model=orcale was taken for together:orcale, *oracle*"),
         (["--model=novice:"], "*novice*"),
         (["--model=replay:gone"], "*gone*"),
         (["--model=repair:x"], "*repair*"),

@@ -44,7 +44,9 @@ def test_messages_have_the_documented_shape() -> None:
     error = ParseError("missing_required:content", "content is missing", "args")
     assert render.parse_error_reply(error)["content"] == "[parse_error] missing_required:content: content is missing"
     assert render.refusal("not_found", "no a.py") == "[error] not_found: no a.py"
-    assert "of step 3" in render.loop_warning(2, near=False)
+    warnings = {render.loop_warning(flag, valid) for flag in ("exact_repeat", "near_repeat") for valid in (True, False)}
+    assert len(warnings) == 3
+    assert all(warning.startswith("[loop_warning] You ") for warning in warnings)
 
 
 def test_the_full_window_is_everything() -> None:

@@ -99,7 +99,7 @@ def run(tmp_path: Path) -> Callable[..., Rollout]:
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(text.encode())
-        workspace = Workspace(root, files)
+        workspace = Workspace(root, files, ["lib/"])
 
         def run_tests() -> Verdict:
             (tmp_path / "unique.py").write_text(workspace.text("lib/unique.py") or "", encoding="utf-8")
@@ -283,7 +283,7 @@ def test_notes_behind_the_program_are_not_taken_for_code(ending: str) -> None:
     talk = Talk()
     talk.ask()
     program = BUGGY.rstrip("\n") + ending
-    notes = [render.loop_warning(0, near=True), render.REFLECTION]
+    notes = [render.loop_warning("near_repeat", valid=True), render.REFLECTION]
     content = talk.ask(render.tool_reply(program, notes=notes)["content"])["args"]["content"]
     assert "[loop_warning]" not in content
     assert "[reflection]" not in content

@@ -42,6 +42,7 @@ SHAPING = {
     "paraphrase": 3,
     "parse": "lenient",
     "reflection": False,
+    "runner": "other",
 }
 PLACES = {
     "model": ("oracle",),
@@ -49,7 +50,6 @@ PLACES = {
     "quixbugs": "q",
     "rollouts": 9,
     "seed": 9,
-    "runner": "other",
     "base_url": "http://x",
     "request_timeout": 1.0,
     "retries": 0,
@@ -64,6 +64,11 @@ def test_the_hash_names_what_shapes_a_rollout_and_nothing_else() -> None:
     base = Settings(model=("repair",))
     assert {*SHAPING, *PLACES, "tool_protocol"} == set(Settings.model_fields)
     for name, value in SHAPING.items():
-        assert Settings.model_validate({"model": ["repair"], name: value}).settings_hash != base.settings_hash, name
+        assert Settings.model_validate({"model": ["repair"], name: value}).settings_hash("p") != base.settings_hash(
+            "p"
+        ), name
     for name, value in PLACES.items():
-        assert Settings.model_validate({"model": ["repair"], name: value}).settings_hash == base.settings_hash, name
+        assert Settings.model_validate({"model": ["repair"], name: value}).settings_hash("p") == base.settings_hash(
+            "p"
+        ), name
+    assert base.settings_hash("p") != base.settings_hash("another prompt")

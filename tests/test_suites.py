@@ -290,3 +290,16 @@ def test_the_bundled_quixbugs_suites_are_what_was_measured() -> None:
         assert f"python_testcases/test_{t.name}.py" in t.goal
         assert not any(path.startswith(("correct_", "java")) for path in t.files)
         assert sum(path.startswith("python_programs/") for path in t.files) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"command": ["make", "test"]}, "command other than python -m pytest"),
+        ({"editable": ["tests/"]}, "python_programs/double.py, which is not editable"),
+    ],
+)
+def test_a_task_that_no_model_could_pass_is_refused(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    path = write_suite(tmp_path, master([task(**change)]))
+    with pytest.raises(SuiteError, match=says):
+        load_suite(path)

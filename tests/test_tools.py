@@ -98,3 +98,6 @@ def test_a_window_below_one_is_out_of_range(workspace: Workspace, name: str, arg
 
 def test_write_file_says_what_it_wrote(workspace: Workspace) -> None:
     assert call(workspace, "write_file", rel_path="./src/area.py", content="x = 1\n") == "Wrote src/area.py (6 chars)."
+    for path in ("tests/test_area.py", "src/conftest.py"):
+        text = call(workspace, "write_file", rel_path=path, content="x")
+        assert text == f"Wrote {path} (1 chars). The tests do not use your version of this file."

@@ -49,7 +49,7 @@ def test_a_normalised_path_stays_inside_and_normalises_to_itself(path: str) -> N
 def test_reading_reaches_only_the_listed_files(tmp_path: Path) -> None:
     (tmp_path / "secret.py").write_text("key = 1")
     (tmp_path / "a.py").write_text("a")
-    workspace = Workspace(tmp_path, ["a.py"])
+    workspace = Workspace(tmp_path, ["a.py"], [""])
     assert workspace.paths() == ["a.py"]
     with pytest.raises(Refused, match=r"there is no file secret\.py"):
         workspace.excerpt("secret.py", 10)
@@ -62,7 +62,7 @@ def test_a_link_put_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
     root.mkdir()
     (root / "a.py").symlink_to(outside)
     with pytest.raises(OSError, match="symbolic link"):
-        Workspace(root, ["a.py"]).excerpt("a.py", 10)
+        Workspace(root, ["a.py"], [""]).excerpt("a.py", 10)
 
 
 def test_an_excerpt_says_when_it_is_cut(workspace: Workspace) -> None:
@@ -78,10 +78,10 @@ def test_a_huge_file_is_read_only_as_far_as_needed(tmp_path: Path) -> None:
     with (tmp_path / "big.txt").open("wb") as file:
         file.write(b"x" * 100)
         file.truncate(1 << 40)  # a terabyte, sparse
-    excerpt = Workspace(tmp_path, ["big.txt"]).excerpt("big.txt", 20)
+    excerpt = Workspace(tmp_path, ["big.txt"], [""]).excerpt("big.txt", 20)
     assert excerpt.text == "x" * 20
     assert excerpt.size == 1 << 40
-    assert Workspace(tmp_path, ["big.txt"]).data("big.txt", 1000) is None
+    assert Workspace(tmp_path, ["big.txt"], [""]).data("big.txt", 1000) is None
 
 
 def test_binary_and_missing_files_and_directories_are_refused_by_name(workspace: Workspace) -> None:
@@ -123,7 +123,7 @@ def test_only_editable_changed_files_are_candidates(workspace: Workspace) -> Non
     workspace.write("src/conftest.py", "import os")
     workspace.write("tests/test_area.py", "def test_area(): pass\n")
     workspace.write("json.py", "")
-    assert workspace.candidate(("src/",)) == {"src/area.py": workspace.written["src/area.py"]}
+    assert workspace.candidate() == {"src/area.py": workspace.written["src/area.py"]}
     assert workspace.touched() == ("json.py", "src/area.py", "src/conftest.py", "tests/test_area.py")
 
 

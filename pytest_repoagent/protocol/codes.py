@@ -51,7 +51,7 @@ _PARSER = (
         "transport",
         "empty",
         "nothing but whitespace",
-        "The reply was empty; send exactly one JSON object.",
+        "The message had no text (tool calls outside the text are not read); write exactly one JSON object as text.",
     ),
     _parser(
         "transport",

@@ -33,13 +33,13 @@ You cannot run tests. The driver runs them and tells you the result after "[tool
 [TESTS FAIL]. A message that starts with "[parse_error]" means your last message was not a valid action: send it \
 again, corrected.
 
-When the bug is fixed, or you cannot go on, send
+When the tests pass, or you cannot go on, send
 {"type":"final","summary":"<what was wrong and what you did>","changes":[{"path":"<file>","description":"<change>"}]}\
 """
 
 REFLECTION = (
-    '[reflection] The tests still fail. In your next action\'s "thought", say what the first failing test expects, '
-    "which line gives something else, and what you will do differently."
+    '[reflection] The tests still fail. Put a "thought" into the args of your next tool call: what is expected, which '
+    "line gives something else, and what you will do differently."
 )
 
 
@@ -88,10 +88,12 @@ def test_report(passed: bool, text: str) -> str:
     return f"[TESTS {'PASS' if passed else 'FAIL'}] {text}"
 
 
-def loop_warning(first_step: int, near: bool) -> str:
-    """The note on a repeated action; steps are counted from 1 for the model."""
-    what = "asks for nothing that you have not seen" if near else "repeats your action"
-    return f"[loop_warning] This {what} of step {first_step + 1}. Do something else."
+def loop_warning(flag: str, valid: bool) -> str:
+    """The note on a reply that loops: an invalid one sent again, or an action that can show nothing new."""
+    if not valid:
+        return "[loop_warning] You sent the same invalid message before. Change it as the error says."
+    what = "did exactly this before" if flag == "exact_repeat" else "have seen all of this before"
+    return f"[loop_warning] You {what}, and nothing has changed since. Do something else, or send final."
 
 
 def check_window(policy: str) -> str:

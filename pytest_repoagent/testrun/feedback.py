@@ -25,6 +25,11 @@ _CUT_ADDRESS = re.compile(r"\.\.\.x?[0-9a-f]+>")
 _DEPTH = re.compile(r"\n +Displaying first and last \d+ stack frames out of \d+\.\n.*--full-trace.*")
 _LIBRARY = re.compile(r"(?:\.\.)?(?:/[^/\s'\"]{1,80}){0,12}/(?:site-packages|dist-packages|lib/python3\.\d+)/")
 
+_MACHINERY = re.compile(r"(?m)^(?:_pytest/|importlib/|pluggy/|<frozen importlib)[^\n]*: in [^\n]*\n(?:    [^\n]*\n)*")
+# Advice to somebody who could run pytest; the model cannot.
+_ADVICE = re.compile(r"(?m)^(?:E +Use -v to get more diff|Hint: make sure your test modules.*|Traceback:)(?:\n|\Z)")
+_ADVICE_ENDING = re.compile(r", use '?-vv?'? to show")
+
 
 def clean(text: str, folder: str = "", work: str = "") -> str:
     """``text`` without what differs between two runs or two machines, and without control characters.
@@ -39,7 +44,8 @@ def clean(text: str, folder: str = "", work: str = "") -> str:
             text = text.replace(path, stand_in)
     text = _CONTROL.sub("", _ESCAPE.sub("", text))
     text = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
-    text = _LIBRARY.sub("", _DEPTH.sub("", text))
+    text = _MACHINERY.sub("", _LIBRARY.sub("", _DEPTH.sub("", text)))
+    text = _ADVICE_ENDING.sub("", _ADVICE.sub("", text))
     return _CUT_ADDRESS.sub("...>", _ADDRESS.sub(r"\g<1>0x..", text))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_repoagent.models.edits.build import both, call, compare, const, listed, name, negated, replace
 from pytest_repoagent.models.edits.kinds import CONTAINER, Kind
-from pytest_repoagent.models.edits.program import FUNCTION, Program, names_read, parameters, same
+from pytest_repoagent.models.edits.program import FUNCTION, NEAREST, Program, names_read, parameters, same
 from pytest_repoagent.models.edits.splice import Change
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[tuple[type[ast.cmpop], float], ...]] = {
@@ -178,7 +178,7 @@ def _atoms(program: Program, node: ast.AST) -> list[tuple[ast.expr, float]]:
     """Simple conditions over what ``node`` can see, with weights."""
     atoms: list[tuple[ast.expr, float]] = []
     kinds = program.kinds
-    variables = program.variables(node)
+    variables = program.variables(node)[:NEAREST]
     near = names_read(program.statement(node))
     for variable in variables:
         kind = kinds.name(variable)
@@ -205,7 +205,8 @@ def _atoms(program: Program, node: ast.AST) -> list[tuple[ast.expr, float]]:
     for attribute in program.of(ast.Attribute):
         owner = attribute.value
         whole = isinstance(owner, ast.Name) and owner.id in variables and kinds.of(owner) & Kind.OBJECT
-        if whole and not isinstance(program.parent(attribute), ast.Call):
+        here = whole and program.functions_around(attribute) == program.functions_around(node)
+        if here and not isinstance(program.parent(attribute), ast.Call):
             atoms.append((ast.Attribute(owner, attribute.attr, ast.Load()), 0.7))
     return atoms
 

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pytest_repoagent.models.edits import signs
 from pytest_repoagent.models.edits.build import assign, const, method, name, stored
 from pytest_repoagent.models.edits.kinds import Kind
-from pytest_repoagent.models.edits.program import LEAVES, SIMPLE, Program, names_read, names_stored
+from pytest_repoagent.models.edits.program import LEAVES, NEAREST, Program, names_read, names_stored
 from pytest_repoagent.models.edits.splice import Change
 
 _GROWS = ((Kind.SEQUENCE, "append"), (Kind.SET, "add"))
-_MUTATORS = ("append", "appendleft", "extend", "insert", "add", "update", "setdefault")
 _NEVER_GROWS = 6.0
 _RUNS_OFF = 4.0
 
@@ -56,7 +55,7 @@ def _growth(program: Program, node: ast.stmt) -> _New:
         if not _made_here(program, holder):
             continue
         kind = program.kinds.name(holder)
-        sign = 1.0 if _grows(program, holder) else _NEVER_GROWS
+        sign = 1.0 if holder in program.grown else _NEVER_GROWS
         for item in variables:
             if item == holder or program.kinds.name(item) & (Kind.SET | Kind.FUNCTION):
                 continue
@@ -101,41 +100,29 @@ def _starts(program: Program, loop: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _copies(program: Program, node: ast.stmt) -> _New:
-    """A simple statement of the same function once more, also with one variable for another.
+    """A simple statement of the same function once more, in the same block also with one variable for another.
 
     The ingredients of a fix tend to stand in the file already (Barr et al., "The plastic surgery hypothesis", 2014).
     """
+    unbound = {*program.local_names(node)}.difference(names_stored(node), program.variables(node))
     variables = _visible(program, node)
-    for model in _ingredients(program, node):
-        if any(n in program.local_names(node) and n not in variables for n in names_read(model)):
+    block = getattr(program.parent(node), program.field(node))
+    for model in program.ingredients(node):
+        read = dict.fromkeys(names_read(model))
+        if not unbound.isdisjoint(read):
             continue
-        if not _adjacent(program, model, node):
+        if model not in block or abs(block.index(model) - block.index(node)) > 1:
             yield copy.deepcopy(model), 0.8, 1.0
-        for old in dict.fromkeys(names_read(model)):
+        for old in read if model in block else ():
             for new in variables:
                 fit = program.kinds.compatibility(program.kinds.name(new), program.kinds.name(old))
                 if old in variables and new != old and fit == 1.0:
                     yield _renamed(model, old, new), 0.08, signs.forgotten(program, new)
 
 
-def _ingredients(program: Program, node: ast.stmt) -> Iterator[ast.stmt]:
-    functions = program.functions_around(node)
-    for site in program.sites:
-        if program.functions_around(site) != functions:
-            continue
-        if isinstance(site, SIMPLE):
-            yield site
-        elif isinstance(site, ast.Call) and program.is_recursive(site):
-            yield from (ast.Return(site), ast.Expr(site))
-
-
-def _adjacent(program: Program, a: ast.stmt, b: ast.stmt) -> bool:
-    block = getattr(program.parent(b), program.field(b))
-    return a in block and abs(block.index(a) - block.index(b)) <= 1
-
-
 def _visible(program: Program, node: ast.stmt) -> list[str]:
-    return list(dict.fromkeys((*names_stored(node), *program.variables(node))))
+    """The nearest names, so that a long function does not give a million statements."""
+    return list(dict.fromkeys((*names_stored(node), *program.variables(node))))[:NEAREST]
 
 
 def _is_first(program: Program, node: ast.stmt) -> bool:
@@ -146,13 +133,12 @@ def _is_first(program: Program, node: ast.stmt) -> bool:
 def _made_here(program: Program, variable: str) -> bool:
     """Whether the program itself makes the container of that name; a caller's is less its own to change."""
     own = [function.name for function in program.functions]
-    for node in program.of(ast.Assign):
-        if variable in names_stored(node):
-            match node.value:
-                case ast.List() | ast.Dict() | ast.Set():
-                    return True
-                case ast.Call(func=ast.Name(id=maker)) if maker not in own:
-                    return True
+    for node in program.assignments.get(variable, ()):
+        match node.value:
+            case ast.List() | ast.Dict() | ast.Set():
+                return True
+            case ast.Call(func=ast.Name(id=maker)) if maker not in own:
+                return True
     return False
 
 
@@ -163,18 +149,6 @@ def _leaves(last: ast.stmt) -> bool:
     if isinstance(last, ast.While):
         return isinstance(last.test, ast.Constant) and not any(isinstance(n, ast.Break) for n in ast.walk(last))
     return isinstance(last, (ast.Return, ast.Raise))
-
-
-def _grows(program: Program, holder: str) -> bool:
-    for site in program.sites:
-        match site:
-            case ast.Attribute(value=ast.Name(id=owner), attr=attr) if owner == holder and attr in _MUTATORS:
-                return True
-            case ast.Subscript(value=ast.Name(id=owner), ctx=ast.Store()) if owner == holder:
-                return True
-            case ast.AugAssign(target=ast.Name(id=owner)) if owner == holder:
-                return True
-    return False
 
 
 def _renamed(node: ast.stmt, old: str, new: str) -> ast.stmt:

@@ -17,6 +17,9 @@ SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr)
 LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 LOOP = (ast.For, ast.AsyncFor, ast.While)
 COMPREHENSION = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+NEAREST = 10
+"""How many of the names in sight are combined with each other, lest a long function give a million candidates."""
+_PUTS = ("append", "appendleft", "extend", "insert", "add", "update", "setdefault")
 _SKIPPED = (ast.Import, ast.ImportFrom, ast.JoinedStr, ast.Global, ast.Nonlocal)
 _SKIPPED_FIELDS = ("annotation", "returns", "decorator_list", "type_params", "format_spec")
 
@@ -144,6 +147,42 @@ class Program:
                 found.update(dict.fromkeys(self._bound(outer, statement if innermost else None)))
             inside = outer
         return tuple(found)
+
+    @cached_property
+    def assignments(self) -> dict[str, list[ast.Assign]]:
+        """Name -> the plain assignments that bind it."""
+        found: dict[str, list[ast.Assign]] = {}
+        for node in self.of(ast.Assign):
+            for name in dict.fromkeys(names_stored(node)):
+                found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def grown(self) -> frozenset[str]:
+        """Names of containers that the program puts something into."""
+        owners: list[ast.expr] = []
+        for site in self.sites:
+            match site:
+                case ast.Attribute(value=owner, attr=attr) if attr in _PUTS:
+                    owners.append(owner)
+                case ast.Subscript(value=owner, ctx=ast.Store()) | ast.AugAssign(target=owner):
+                    owners.append(owner)
+        return frozenset(owner.id for owner in owners if isinstance(owner, ast.Name))
+
+    def ingredients(self, node: ast.AST) -> list[ast.stmt]:
+        """The simple statements of the function around ``node``, and its calls of itself as statements."""
+        return self._ingredients.get(tuple(self.functions_around(node)), [])
+
+    @cached_property
+    def _ingredients(self) -> dict[tuple[Function, ...], list[ast.stmt]]:
+        found: dict[tuple[Function, ...], list[ast.stmt]] = {}
+        for site in self.sites:
+            group = found.setdefault(tuple(self.functions_around(site)), [])
+            if isinstance(site, SIMPLE):
+                group.append(site)
+            elif isinstance(site, ast.Call) and self.is_recursive(site):
+                group += [ast.Return(site), ast.Expr(site)]
+        return found
 
     def local_names(self, node: ast.AST) -> list[str]:
         """Names that the function around ``node`` binds anywhere, its parameters aside."""

@@ -164,17 +164,17 @@ def _chances(program: Program) -> list[tuple[Change, float]]:
         share = change.weight / (SPREAD + totals[change.group])
         return (FREQUENCY[change.group] + 1) * share * change.sign
 
-    merged: dict[tuple[ast.AST, str], tuple[Change, float]] = {}
+    merged: dict[tuple[ast.AST, ast.stmt | None, str], tuple[Change, float]] = {}
     for change in nlargest(MOST, found, key=chance):
-        key = change.target, meaning(change.new, program.kinds)
+        key = change.target, change.drop, meaning(change.new, program.kinds)
         known, so_far = merged.get(key, (change, 0.0))
         merged[key] = min(known, change, key=_length), so_far + chance(change)
-    targets = dict.fromkeys(target for target, _ in merged)
+    targets = dict.fromkeys(target for target, *_ in merged)
     before = {target: meaning((target,), program.kinds) for target in targets}
     places = {target: signs.place(program, target) for target in targets}
     return [
         (change, sum_of_chances * places[target] * signs.familiarity(program, change))
-        for (target, after), (change, sum_of_chances) in merged.items()
+        for (target, _, after), (change, sum_of_chances) in merged.items()
         if after != before[target]
     ]
 

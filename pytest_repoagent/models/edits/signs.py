@@ -19,7 +19,7 @@ def idle(program: Program, variable: str, loop: ast.AST | None) -> float:
     """A local variable that a loop reads and never changes: tested by ``while``, or a literal set before the loop."""
     if not isinstance(loop, LOOP) or any(variable in names_stored(s) for s in (loop, *loop.body)):
         return 1.0
-    before = [s for s in program.of(ast.Assign) if variable in names_stored(s)]
+    before = program.assignments.get(variable, [])
     tested = isinstance(loop, ast.While) and variable in names_read(loop.test)
     literal = any(isinstance(s.value, ast.Constant) for s in before) and variable in names_read(loop)
     return _NO_PROGRESS if before and (tested or literal) else 1.0

@@ -136,7 +136,7 @@ class _File:
     def spliced(self, splices: list[_Splice]) -> str:
         """The text with the splices applied, which must not overlap."""
         data = self.data
-        for begin, end, new in sorted(splices, key=lambda s: s[0], reverse=True):
+        for begin, end, new in sorted(splices, key=lambda s: s[:2], reverse=True):
             data = data[:begin] + new + data[end:]
         return data.decode(errors="replace")
 

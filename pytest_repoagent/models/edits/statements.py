@@ -63,12 +63,11 @@ def leave(program: Program) -> Iterator[Change]:
 
 
 def superfluous(program: Program) -> Iterator[Change]:
-    """One statement less."""
-    for node in program.sites:
-        if isinstance(node, (*SIMPLE, *LEAVES)):
-            target = _written(node)
-            lost = target is not None and target in program.read_names and _bound_once(program, target)
-            yield Change(node, (), "superfluous", 0.2 if lost else 1.0)
+    """One statement less; seldom the only one that sets a variable which is read."""
+    for node in program.of(*SIMPLE, *LEAVES):
+        stored = names_stored(node) if isinstance(node, ast.Assign) else []
+        needed = any(n in program.read_names and len(program.assignments[n]) == 1 for n in stored)
+        yield Change(node, (), "superfluous", 0.2 if needed else 1.0)
 
 
 def order(program: Program) -> Iterator[Change]:
@@ -108,12 +107,3 @@ def _acts(program: Program, value: ast.expr) -> bool:
 
 def _gives(function: ast.AST) -> bool:
     return any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(function))
-
-
-def _written(node: ast.AST) -> str | None:
-    names = names_stored(node)
-    return names[0] if names and isinstance(node, ast.Assign) else None
-
-
-def _bound_once(program: Program, variable: str) -> bool:
-    return sum(variable in names_stored(s) for s in program.of(ast.Assign, ast.For)) == 1
