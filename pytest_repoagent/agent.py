@@ -9,15 +9,16 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_repoagent.conduct import Conduct, loops
-from pytest_repoagent.errors import Cause, policy_for
+from pytest_repoagent.errors import Cause, OutOfReplies, policy_for
 from pytest_repoagent.models.base import Conversation, Reply
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Action, Final, Message, Parsed, ToolCall
 from pytest_repoagent.protocol.parse import parse
 from pytest_repoagent.rollout import Outcome
+from pytest_repoagent.secrets import redact
 from pytest_repoagent.testrun.base import Verdict
 from pytest_repoagent.tools import Tool
 from pytest_repoagent.trace import Trace
@@ -71,7 +72,7 @@ class Agent:
         self.settings = settings
         self.trace = trace
         self.specs = [tool.spec for tool in tools.values()]
-        self.messages: list[Message] = render.opening(goal, self.specs)
+        self.messages: list[Message] = render.opening(goal, self.specs, settings.test_policy)
         self.conduct = Conduct()
         self.started = time.monotonic()
         self.step_index = 0
@@ -89,7 +90,10 @@ class Agent:
         try:
             conversation = self.start()
             while outcome is None:
-                outcome = self._over() or self._step(conversation)
+                try:
+                    outcome = self._over() or self._step(conversation)
+                except OutOfReplies:
+                    outcome = "max_iters"
             if self.settings.test_policy != "never":
                 self._test(step=None)
         except Exception as caught:
@@ -128,7 +132,7 @@ class Agent:
             assert parsed.error is not None
             self.messages.append(render.parse_error_reply(parsed.error, notes))
         else:
-            self.messages.append(self._call(step, action, notes))
+            self.messages.append(self._call(step, action, flags, notes))
         return None
 
     def _ask(self, conversation: Conversation) -> tuple[Reply, float]:
@@ -177,7 +181,7 @@ class Agent:
         self.loop_detections += 1
         return [render.loop_warning(flags[0], valid)]
 
-    def _call(self, step: int, call: ToolCall, notes: list[str]) -> Message:
+    def _call(self, step: int, call: ToolCall, flags: tuple[str, ...], notes: list[str]) -> Message:
         """Execute a call, test after a write where the policy says so, and make the reply."""
         tool = self.tools[call.name]
         args = {name: call.args[name] for name in tool.spec.args}
@@ -185,6 +189,7 @@ class Agent:
         code = None
         try:
             text = tool.run(self.workspace, args)
+            self.conduct.executed(call, flags)
         except Refused as refused:
             code = refused.code
             text = render.refusal(refused.code, str(refused))
@@ -211,6 +216,7 @@ class Agent:
         if step is None and self.verdict is not None and self.verdict[0] == state:
             return self.verdict[1]
         verdict = self.run_tests()
+        verdict = replace(verdict, text=redact(verdict.text))
         self.verdict = (state, verdict)
         self.trace.emit(
             "test_run",

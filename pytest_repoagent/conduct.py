@@ -15,22 +15,22 @@ A step *loops* when it repeats an earlier step exactly (``exact_repeat``) or ask
 from __future__ import annotations
 
 import ast
-import posixpath
 import re
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_repoagent.protocol.actions import Action, Final, ToolCall
-from pytest_repoagent.workspace import Workspace
+from pytest_repoagent.workspace import Refused, Workspace, normalise
 
 LOOP_FLAGS = frozenset({"exact_repeat", "near_repeat"})
 
 _WINDOWS = {"read_file": "max_chars", "list_files": "max_files", "grep": "max_hits"}
 _PATHS = ("rel_path", "rel_dir")
 _ELIDED = re.compile(
-    r"^\s*(?:#|//)?\s*(?:\.{3}|\[|<)[^\n]{0,40}\b(?:rest|existing|unchanged|remaining|omitted|same as before)\b"
-    r"|^\s*(?:#|//)[^\n]{0,40}\b(?:unchanged|omitted|same as before|rest of (?:the )?(?:code|file|function))\b",
+    r"^\s*(?:#|//)?\s*\.{3}[^\n]{0,40}\b(?:rest|existing|unchanged|remaining|omitted|same as before)\b"
+    r"|^\s*(?:#|//)[^\n]{0,20}\b(?:rest of|existing|remaining|unchanged|other) (?:the )?"
+    r"(?:code|file|functions?|methods?|lines|implementation)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBERED = re.compile(r"\s*\d+\s*[:|\t]")
@@ -63,11 +63,9 @@ class Conduct:
         window = _WINDOWS.get(call.name)
         target = (call.name, *((k, _spelling(k, v)) for k, v in call.args.items() if k not in (window, "thought")))
         size = int(call.args[window]) if window else 0
-        if call.name == "read_file":
-            self._read.add(str(_spelling("rel_path", call.args["rel_path"])))
-        largest = self._seen.get(target, -1)
-        self._seen[target] = max(size, largest)
-        if size > largest:
+        largest = self._seen.get(target)
+        self._seen[target] = size if largest is None else max(size, largest)
+        if largest is None or size > largest:
             return ()
         return ("exact_repeat",) if size == largest else ("near_repeat",)
 
@@ -81,12 +79,16 @@ class Conduct:
         current = workspace.text(path)
         if current == content:
             flags.append("no_op_write")
-        else:
-            self._seen.clear()  # files changed: looking again is no loop
         if current is not None and path not in self._read and not again:
             flags.append("write_before_read")
-        self._read.add(path)
         return (*flags, *content_flags(path, content))
+
+    def executed(self, call: ToolCall, flags: tuple[str, ...]) -> None:
+        """Take note of a call that a tool did not refuse; ``flags`` are those it was given."""
+        if call.name in ("read_file", "write_file"):
+            self._read.add(str(_spelling("rel_path", call.args["rel_path"])))
+        if call.name == "write_file" and "no_op_write" not in flags:
+            self._seen.clear()  # files changed: looking again is no loop
 
 
 def content_flags(path: str, content: str) -> tuple[str, ...]:
@@ -115,9 +117,12 @@ def _parses(source: str) -> bool:
 
 
 def _spelling(name: str, value: Any) -> Any:
-    if name in _PATHS and isinstance(value, str) and value.strip():
-        return posixpath.normpath(value.strip().replace("\\", "/"))
-    return value
+    if name not in _PATHS:
+        return value
+    try:
+        return normalise(str(value))
+    except Refused:
+        return value
 
 
 def loops(flags: tuple[str, ...]) -> bool:

@@ -38,6 +38,10 @@ class ContextOverflow(ProviderError):
     """The prompt is longer than the model's context: sending it again cannot help."""
 
 
+class OutOfReplies(RepoAgentError):
+    """A recording has no more replies; the rollout ends as one whose replies are used up."""
+
+
 class InfrastructureError(RepoAgentError):
     """This machine failed: the test driver, the disk, the sandbox."""
 

@@ -49,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item per rollout for every test that uses the ``rollout`` fixture."""
-    if "rollout" in metafunc.fixturenames:
+    """One item per rollout for every test that uses the ``rollout`` fixture, ours and nobody else's of that name."""
+    if "repoagent_key" in metafunc.fixturenames:
         from pytest_repoagent.session import parametrize
 
         parametrize(metafunc)
@@ -59,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without ``--model`` there are no rollouts, so there are no items that need one."""
     if not config.getoption("repoagent_model"):
-        idle = [item for item in items if "rollout" in getattr(item, "fixturenames", ())]
+        idle = [item for item in items if "repoagent_key" in getattr(item, "fixturenames", ())]
         if idle:
             config.hook.pytest_deselected(items=idle)
             items[:] = [item for item in items if item not in idle]

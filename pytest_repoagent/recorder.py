@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_repoagent.engine import Engine
-from pytest_repoagent.errors import InfrastructureError
+from pytest_repoagent.errors import InfrastructureError, RepoAgentError, UsageError
+from pytest_repoagent.store.connection import BUSY_TIMEOUT_S
 from pytest_repoagent.store.ingest import ingest
 from pytest_repoagent.store.reader import recorded_keys
 from pytest_repoagent.store.writer import prepare
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 BURST_SIZE = 20
 BURST_S = 2.0
+PASSING_BUSY_S = 0.2
+"""How long a burst in the middle of a run waits for a store that somebody else has open; the last one waits longer."""
 
 
 class Recorder:
@@ -46,6 +49,7 @@ class Recorder:
         self.trouble: list[str] = []
         prepare(self.store)
         engine.run_dir.mkdir(parents=True)
+        self._check_report()
         self.earlier = ingest([engine.settings.trace_root], self.store)
 
     def pytest_report_header(self) -> list[str]:
@@ -66,7 +70,7 @@ class Recorder:
         """Note what was reported, and record finished rollouts in bursts."""
         if report.when == "call" or not report.passed:
             self.reported.add(report.nodeid)
-        if report.skipped:
+        if report.skipped and report.when == "setup" and not hasattr(report, "wasxfail"):
             self.skipped.add(report.nodeid)
         paths = report.__dict__.pop("repoagent_trace", None)
         if paths:
@@ -82,28 +86,47 @@ class Recorder:
         self._record(final=True)
         stopped = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
         self.trouble += self._missing(bool(stopped))
+        self._write_report()
         shutil.rmtree(run_dir / "locks", ignore_errors=True)
         if self.trouble and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        settings = self.engine.settings
-        if settings.report is not None:
-            write_report(settings.report, self.engine.run_id, settings.recorded(), run_dir)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """A row per model, then what went wrong with the run itself."""
         terminalreporter.section("repoagent", sep="=")
-        for line in summarise(self.store, self.engine.run_id):
+        try:
+            lines = summarise(self.store, self.engine.run_id)
+        except RepoAgentError as error:
+            lines = [f"no summary: {error}"]
+        for line in lines:
             terminalreporter.write_line(line)
         terminalreporter.write_line(f"store: {self.store}, run {self.engine.run_id}")
         for line in self.trouble:
             terminalreporter.write_line(line, red=True, bold=True)
+
+    def _check_report(self) -> None:
+        path = self.engine.settings.report
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+            except OSError as error:
+                raise UsageError(f"--report={path} cannot be written: {error.strerror}") from None
+
+    def _write_report(self) -> None:
+        settings = self.engine.settings
+        if settings.report is not None:
+            try:
+                write_report(settings.report, self.engine.run_id, settings.recorded(), self.engine.run_dir)
+            except OSError as error:
+                self.trouble.append(f"--report={settings.report} was not written: {error.strerror}")
 
     def _record(self, final: bool) -> None:
         """Write what waits; where the store is busy, it waits on, and is trouble only at the end."""
         self.last_burst = time.monotonic()
         try:
             with _undisturbed():
-                done = ingest(self.waiting, self.store)
+                done = ingest(self.waiting, self.store, BUSY_TIMEOUT_S if final else PASSING_BUSY_S)
         except InfrastructureError as error:
             if final:
                 self.trouble.append(f"not recorded: {error}")
@@ -121,7 +144,10 @@ class Recorder:
             selected |= json.loads(plan.read_text())
         if not selected and not stopped:
             return ["no rollout was selected: no collected test uses the `rollout` fixture, or -k left none"]
-        recorded = recorded_keys(self.store, self.engine.run_id)
+        try:
+            recorded = recorded_keys(self.store, self.engine.run_id)
+        except RepoAgentError as error:
+            return [f"nothing shows that no rollout was lost: {error}"]
         silent = [item for item in selected if item not in self.reported]
         unrecorded = [
             item

@@ -19,6 +19,7 @@ from pytest_repoagent import bundled, registry
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
 from pytest_repoagent.models.base import RolloutKey
+from pytest_repoagent.models.replay import pin
 from pytest_repoagent.recorder import Recorder
 from pytest_repoagent.settings import Settings, from_pytest
 from pytest_repoagent.suites import find_suite, load_suite
@@ -49,7 +50,8 @@ def start(config: pytest.Config) -> None:
 def _begin(config: pytest.Config) -> None:
     settings = from_pytest(config)
     parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
-    settings = settings.model_copy(update={"model": tuple(dict.fromkeys(map(parts.resolve, settings.model)))})
+    specs = dict.fromkeys(pin(parts.resolve(spec), settings.trace_root) for spec in settings.model)
+    settings = settings.model_copy(update={"model": tuple(specs)})
     suite = load_suite(find_suite(settings.suite, [config.rootpath / "eval" / "suites", bundled.suites_dir()]))
     engine = Engine(settings, suite, parts, uuid.uuid4().hex[:12], datetime.now(UTC).isoformat(timespec="seconds"))
     _adopt(config, engine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -27,6 +28,12 @@ def default_store() -> Path:
     return Path(os.environ.get("REPOAGENT_STORE") or DEFAULT_STORE)
 
 
+def _no_password(url: str | None) -> str | None:
+    if url is not None and urlsplit(url).password is not None:
+        raise ValueError("it holds a password, which would be recorded; give the key in OPENAI_API_KEY")
+    return url
+
+
 def _split_price(value: object) -> object:
     parts = value.split(",") if isinstance(value, str) else value
     if isinstance(parts, list) and len(parts) != 2:
@@ -45,7 +52,7 @@ class Settings(BaseModel):
         test_timeout: CPU seconds of one test run.
         request_timeout: seconds.
         price: USD per million prompt and completion tokens.
-        store: the DuckDB file; traces are in ``traces/RUN_ID`` beside it.
+        store: the DuckDB file; traces are in a folder beside it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +76,7 @@ class Settings(BaseModel):
     tool_protocol: Literal["json"] = "json"
     parse: Literal["strict", "lenient"] = "strict"
     reflection: bool = True
-    base_url: str | None = None
+    base_url: Annotated[str | None, AfterValidator(_no_password)] = None
     request_timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
     price: Annotated[
@@ -81,8 +88,8 @@ class Settings(BaseModel):
 
     @property
     def trace_root(self) -> Path:
-        """The folder that holds a folder of traces per run."""
-        return self.store.parent / "traces"
+        """Where each run has a folder of traces: ``traces``, or ``NAME.traces`` for a store of another name."""
+        return self.store.with_name("traces" if self.store.name == DEFAULT_STORE.name else f"{self.store.stem}.traces")
 
     def settings_hash(self, prompt: str) -> str:
         """Names what shapes a rollout besides task, model, index and seed; 16 hex digits.
@@ -142,7 +149,10 @@ def make_settings(given: dict[str, Any]) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0])
         message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"--{name.replace('_', '-')}={given[name]} cannot be used: {message}") from None
+        if name == "limits":
+            raise UsageError(f"the setting repoagent_{first['loc'][1]} cannot be used: {message}") from None
+        shown = "***" if name == "base_url" else given[name]
+        raise UsageError(f"--{name.replace('_', '-')}={shown} cannot be used: {message}") from None
 
 
 def from_pytest(config: pytest.Config) -> Settings:

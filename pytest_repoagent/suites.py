@@ -106,6 +106,9 @@ class Task(_Strict):
     def _can_be_judged(self) -> Self:
         if self.command[1:3] != ("-m", "pytest"):
             raise ValueError("has a command other than python -m pytest ...")
+        for argument in self.command[3:]:
+            if not argument.startswith("-") and argument.startswith(self.editable):
+                raise ValueError(f"has tests in {argument.partition('::')[0]}, which is editable")
         for path in (*self.expected_files, *self.fix):
             if not path.startswith(self.editable):
                 raise ValueError(f"expects a change to {path}, which is not editable")

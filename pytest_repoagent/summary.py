@@ -20,10 +20,11 @@ def summarise(store: Path, run_id: str) -> list[str]:
     """The table as lines of text, from what the store has of the run."""
     from rich.console import Console
     from rich.table import Column, Table
+    from rich.text import Text
 
     table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for row in run_totals(store, run_id):
-        table.add_row(*_cells(row))
+        table.add_row(*map(Text, _cells(row)))
     text = io.StringIO()
     Console(file=text, width=1000, color_system=None).print(table)
     return [line.rstrip() for line in text.getvalue().splitlines()]
@@ -43,7 +44,7 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
         _percent(row["pass_rate"]),
         "-" if tokens == [None, None] else f"{tokens[0] or 0:,} + {tokens[1] or 0:,}",
         "-" if row["cost_usd"] is None else f"${row['cost_usd']:.4f}",
-        f"{row['total_duration_s']:.1f} s",
+        f"{row['wall_s']:.1f} s",
     )
 
 

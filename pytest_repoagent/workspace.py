@@ -17,6 +17,8 @@ from pathlib import Path
 MAX_WRITE_CHARS = 1_000_000
 MAX_WRITTEN_FILES = 100
 MAX_PATH_CHARS = 300
+MAX_NAME_BYTES = 255
+MAX_REPLACED_BYTES = 4 << 20
 
 
 class Refused(Exception):
@@ -83,10 +85,8 @@ class Workspace:
         return Excerpt(text[:max_chars], size, len(text) > max_chars or len(head) < size)
 
     def text(self, path: str) -> str | None:
-        """A whole file that is known to exist in full as text, or None where it is missing."""
-        if path in self.written:
-            return self.written[path]
-        return self._read(path, -1)[0].decode("utf-8", "replace") if path in self._base else None
+        """A whole file as text, or None where it is missing or too large to be replaced."""
+        return self.written[path] if path in self.written else self._pristine(path)
 
     def data(self, path: str, max_bytes: int) -> bytes | None:
         """A file's bytes for searching; None for one that is larger than ``max_bytes`` or not text."""
@@ -112,6 +112,8 @@ class Workspace:
             raise Refused("protected_path", "the repository's history is not part of the workspace")
         if len(content) > MAX_WRITE_CHARS:
             raise Refused("too_large", f"content has {len(content)} characters; the most is {MAX_WRITE_CHARS}")
+        if path in self._base and self._read(path, 0)[1] > MAX_REPLACED_BYTES:
+            raise Refused("too_large", f"{_show(path)} is too large to be replaced")
         if path not in self.written and len(self.written) >= MAX_WRITTEN_FILES:
             raise Refused("too_large", f"{MAX_WRITTEN_FILES} files were written already")
         if re.search("[\ud800-\udfff]", content):
@@ -124,8 +126,10 @@ class Workspace:
         return tuple(sorted(p for p, text in self.written.items() if text != self._pristine(p)))
 
     def is_judged(self, path: str) -> bool:
-        """Whether the judge takes the agent's copy of a file: editable, and no set-up file of pytest or Python."""
-        return path.startswith(self._editable) and posixpath.basename(path) not in _SETUP_FILES
+        """Whether the judge takes the agent's copy of a file: editable, and no test or set-up file."""
+        name = posixpath.basename(path)
+        is_test = name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+        return path.startswith(self._editable) and name not in _SETUP_FILES and not is_test
 
     def candidate(self) -> dict[str, str]:
         """The changed files that the judge takes."""
@@ -150,7 +154,10 @@ class Workspace:
         raise Refused("not_found", f"there is no file {_show(path)}" + (f"; there is {close[0]}" if close else ""))
 
     def _pristine(self, path: str) -> str | None:
-        return self._read(path, -1)[0].decode("utf-8", "replace") if path in self._base else None
+        if path not in self._base:
+            return None
+        data, size = self._read(path, MAX_REPLACED_BYTES)
+        return data.decode("utf-8", "replace") if size <= MAX_REPLACED_BYTES else None
 
     def _read(self, path: str, max_bytes: int) -> tuple[bytes, int]:
         with open(
@@ -174,6 +181,8 @@ def normalise(rel_path: str) -> str:
     """
     if not rel_path.strip():
         raise Refused("empty_value", 'the path is empty; the root is "."')
+    if max(len(part.encode("utf-8", "replace")) for part in re.split(r"[/\\]", rel_path)) > MAX_NAME_BYTES:
+        raise Refused("path_escape", "that is no path of this repository: a name in it is too long")
     if len(rel_path) > MAX_PATH_CHARS or any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in rel_path):
         raise Refused("path_escape", "that is no path of this repository")
     path = rel_path.strip().replace("\\", "/")

@@ -94,16 +94,16 @@ def _task(name: str, program: str, test: str, files: dict[str, str]) -> dict[str
         "family": name,
         "goal": f"Fix the bug in {program} so that {test} passes.",
         "command": ["python", "-m", "pytest", test],
-        "files": {path: _sha256(files[path]) for path in ("conftest.py", program, test)},
+        "files": {path: sha256(files[path]) for path in ("conftest.py", program, test)},
         "editable": ["python_programs/"],
         "expected_files": [program],
-        "fix": {program: _sha256(files[f"correct_{program}"])},
+        "fix": {program: sha256(files[f"correct_{program}"])},
         "expected_tests": {"passed": 1},
         "metadata": {"difficulty": "easy", "category": "numbers", "defect_class": "incorrect operator"},
     }
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 

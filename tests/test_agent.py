@@ -13,7 +13,7 @@ import pytest
 
 from pytest_repoagent import trace
 from pytest_repoagent.agent import Agent, AgentSettings
-from pytest_repoagent.errors import InfrastructureError, ModelConfigError, ProviderError
+from pytest_repoagent.errors import InfrastructureError, ModelConfigError, OutOfReplies, ProviderError
 from pytest_repoagent.models.base import Reply, Usage
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Message
@@ -269,3 +269,13 @@ def test_half_a_surrogate_pair_is_recorded_and_the_rollout_goes_on(run: Run) -> 
     assert rollout.parse_errors_by_code == {"bad_escape": 1, "no_json": 1}
     assert rollout.trajectory[2].raw == "\ud800"
     assert rollout.outcome == "final"
+
+
+def test_a_recording_that_runs_out_ends_as_used_up_and_is_judged(run: Run) -> None:
+    rollout, _ = run(READ, WRITE, OutOfReplies("two replies"))
+    assert (rollout.outcome, rollout.counted, rollout.success) == ("max_iters", True, True)
+
+
+def test_the_prompt_promises_test_results_only_where_they_come(run: Run) -> None:
+    _, shown = run(FINAL)
+    assert "After each write the driver runs them" in shown.asked[0][0]["content"]

@@ -4,7 +4,7 @@ import pytest
 
 from pytest_repoagent.conduct import Conduct, content_flags, loops
 from pytest_repoagent.protocol.actions import Final, ToolCall
-from pytest_repoagent.workspace import Workspace
+from pytest_repoagent.workspace import Refused, Workspace
 
 
 def read(path: str, size: int, **more: str) -> ToolCall:
@@ -19,8 +19,13 @@ def flags(workspace: Workspace, *actions: ToolCall | Final) -> list[tuple[str, .
     conduct, out = Conduct(), []
     for action in actions:
         out.append(conduct.flags(action, workspace))
-        if isinstance(action, ToolCall) and action.name == "write_file":
-            workspace.write(str(action.args["rel_path"]), str(action.args["content"]))
+        if isinstance(action, ToolCall):
+            try:
+                if action.name == "write_file":
+                    workspace.write(str(action.args["rel_path"]), str(action.args["content"]))
+            except Refused:
+                continue
+            conduct.executed(action, out[-1])
     return out
 
 
@@ -90,6 +95,8 @@ def test_a_write_to_an_unread_file_and_an_empty_handed_final_are_flagged(workspa
         ("def f():\n    pass\n# ... rest of the code unchanged\n", ("content_elided",)),
         ("def f():\n    pass\n    # existing code unchanged\n", ("content_elided",)),
         ("# the rest must be sorted\nx = 1\n", ()),
+        ("a = [\n    [x for x in remaining],\n]\n", ()),
+        ("# what is left is unchanged\nx = 1\n", ()),
         ("x = '''\n...\n'''\n", ()),
         ("p = '\\d'\n", ()),
         ("\0", ("content_syntax_error",)),
@@ -103,3 +110,12 @@ def test_content_flags(content: str, expected: tuple[str, ...]) -> None:
 def test_only_repeats_are_loops() -> None:
     assert loops(("no_op_write", "near_repeat"))
     assert not loops(("no_op_write", "premature_final"))
+
+
+def test_a_window_below_one_is_no_loop_the_first_time(workspace: Workspace) -> None:
+    assert flags(workspace, read("src/area.py", -5), read("src/area.py", -5)) == [(), ("exact_repeat",)]
+
+
+def test_a_refused_write_changes_nothing_so_looking_again_is_a_loop(workspace: Workspace) -> None:
+    look = read("src/area.py", 50)
+    assert flags(workspace, look, write(".git/x", "1"), look)[2] == ("exact_repeat",)

@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps = [store_factory.bad("code_fence"), store_factory.read(), store_factory.write(), store_factory.final()]
     rollouts = [store_factory.rollout(steps, index=i, success=i == 0) for i in range(2)]
     StoreWriter(folder / ".repoagent/store.duckdb").write(rollouts)
-    (folder / ".repoagent/traces").mkdir()
+    store_factory.trace_file(folder / ".repoagent/traces/run1/gcd.jsonl", store_factory.events(steps))
     for path in ("conftest.py", "eval/test_heldout.py", "eval/minibugs/conftest.py", "eval/minibugs/catalogue.json"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, folder / path)

@@ -24,7 +24,7 @@ from pytest_repoagent.models.edits.feedback import Feedback, Symptom
 from pytest_repoagent.models.edits.kinds import Kind
 from pytest_repoagent.models.edits.meaning import meaning
 from pytest_repoagent.models.edits.program import Program, parse
-from pytest_repoagent.models.edits.ranking import FREQUENCY, OPERATORS, Search
+from pytest_repoagent.models.edits.ranking import OPERATORS, Search
 from pytest_repoagent.models.edits.splice import Edit, render
 
 SEARCH = '''\
@@ -235,7 +235,6 @@ def test_every_operator_has_something_to_do() -> None:
     program = Program(source)
     idle = [operator.__name__ for operator in OPERATORS if not any(True for _ in operator(program))]
     assert idle == []
-    assert {change.group for operator in OPERATORS for change in operator(program)} == set(FREQUENCY)
 
 
 def test_no_operator_changes_the_program() -> None:

@@ -84,6 +84,8 @@ def test_without_a_model_items_that_need_a_rollout_are_not_there(pytester: pytes
         (["--window=5"], "--window=5 cannot be used: window is '5', but must be 'full' or 'last_k:N'*"),
         (["--price=1"], "--price=1 cannot be used: *"),
         (["--tool-protocol=native"], "--tool-protocol=native cannot be used: Input should be 'json'"),
+        (["--base-url=http://u:pw@h"], "--base-url=[*][*][*] cannot be used: it holds a password*"),
+        (["--report=/proc/no.json", "--suite=minibugs_heldout"], "--report=/proc/no.json cannot be written: *"),
         (["--parse=loose"], "--parse=loose cannot be used: Input should be 'strict' or 'lenient'"),
         (["--suite=nonsense"], "there is no suite 'nonsense'*minibugs_heldout*"),
         (["--model=nonsense:x"], "--model=nonsense:x names the provider 'nonsense', but there are only *"),
@@ -104,3 +106,22 @@ def test_options_are_documented() -> None:
     text = (Path(__file__).parent.parent / "docs/options.md").read_text()
     for option in OPTIONS:
         assert f"`--{option.name}" in text
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "import pytest\n@pytest.fixture\ndef rollout(): return 7\ndef test_x(rollout): assert rollout == 7\n",
+        "import pytest\n@pytest.mark.parametrize('rollout', [7])\ndef test_x(rollout): assert rollout == 7\n",
+    ],
+)
+def test_a_rollout_of_somebody_elses_is_left_alone(pytester: pytest.Pytester, theirs: str) -> None:
+    pytester.makepyfile(theirs)
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
+def test_an_ini_setting_that_is_wrong_is_named(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nrepoagent_max_parse_errors = -1\n")
+    result = pytester.runpytest("--model=repair", "--suite=minibugs_heldout")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: the setting repoagent_max_parse_errors cannot be used: *"])

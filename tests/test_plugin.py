@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from contextlib import closing
 
+import duckdb
 import eval_kit
 import pytest
 from eval_kit import make_project, run, stored
@@ -303,3 +305,50 @@ def test_a_run_that_selects_no_rollout_fails(pytester: pytest.Pytester) -> None:
     assert result.ret == 1
     result.stdout.fnmatch_lines(["no rollout was selected: *"])
     assert run(pytester, "--model=oracle", "-k", "nothing").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_two_stores_in_one_folder_keep_their_runs_apart(pytester: pytest.Pytester) -> None:
+    make_project(pytester)
+    for name, model in (("a.duckdb", "oracle"), ("b.duckdb", "repair")):
+        run(pytester, f"--model={model}", f"--store={name}", "-k", "alpha", "--test-policy=never")
+    assert query(pytester.path / "b.duckdb", "SELECT DISTINCT model FROM rollouts")[1] == [("repair",)]
+
+
+def test_a_store_that_somebody_else_has_open_fails_the_run_and_loses_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(pytester)
+    run(pytester, "--model=oracle", "-k", "alpha", "--test-policy=never").assert_outcomes(passed=1)
+    make_project(pytester)
+    session = _start(pytester, "--model=fake:slow@0.7", "--test-policy=never")
+    _wait_for_traces(pytester, 2)
+    with closing(duckdb.connect(pytester.path / ".repoagent/store.duckdb")):
+        out, _ = session.communicate(timeout=150)
+    assert session.returncode == 1, out.decode()
+    assert b"not recorded: " in out
+    assert b"Traceback" not in out
+    run(pytester, "--model=oracle", "-k", "alpha", "--test-policy=never")
+    assert stored(pytester, "SELECT count(*) FROM rollouts WHERE model LIKE 'fake%'") == [(4,)]
+
+
+def test_an_expected_failure_does_not_hide_a_lost_rollout(pytester: pytest.Pytester) -> None:
+    make_project(pytester, items="import pytest\n@pytest.mark.xfail\ndef test_item(rollout): assert 0\n")
+    result = run(pytester, "-n2", "--model=fake:kill@beta", "--test-policy=never")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*test_item?beta-r0? was reported, but its rollout is not in the store"])
+
+
+def test_a_key_that_the_tests_print_is_not_recorded(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGETHER_API_KEY", "sk-very-secret-0123456789")
+    root = make_project(pytester, names=("alpha",))
+    test = root / "python_testcases/test_alpha.py"
+    before = test.read_text()
+    leak = before + "\n\ndef test_leak():\n    key = 'sk-very-secret-' + '0123456789'\n    assert key == ''\n"
+    test.write_text(leak)
+    suite = pytester.path / "tiny.json"
+    suite.write_text(suite.read_text().replace(eval_kit.sha256(before), eval_kit.sha256(leak)))
+    run(pytester, "--model=repair", "--max-iters=3")
+    (text,) = stored(pytester, "SELECT DISTINCT text FROM test_runs LIMIT 1")[0]
+    assert "[TOGETHER_API_KEY]" in text
+    for path in (pytester.path / ".repoagent").rglob("*.*"):
+        assert b"sk-very-secret-0123456789" not in path.read_bytes()

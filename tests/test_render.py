@@ -102,3 +102,8 @@ def test_the_hash_names_the_exact_messages() -> None:
     }
     assert len(hashes) == 3
     assert render.prompt_sha256([{"role": "user", "content": "\ud800"}])
+
+
+@pytest.mark.parametrize(("policy", "promised"), [("on_write", True), ("final", False), ("never", False)])
+def test_test_results_are_promised_where_they_come(policy: str, promised: bool) -> None:
+    assert ("[TESTS PASS] or [TESTS FAIL]" in render.system_prompt(test_policy=policy)) is promised

@@ -24,6 +24,8 @@ from pytest_repoagent.workspace import MAX_WRITE_CHARS, Refused, Workspace, norm
         ("a\0b", "path_escape"),
         ("a\nb", "path_escape"),
         ("x/" * 200, "path_escape"),
+        ("n" * 256, "path_escape"),
+        ("\u4e00" * 90, "path_escape"),
     ],
 )
 def test_a_path_that_leaves_the_repository_is_refused_by_every_tool(workspace: Workspace, path: str, code: str) -> None:
@@ -142,3 +144,19 @@ def test_the_diff_shows_changed_and_new_files(workspace: Workspace) -> None:
         "--- a/src/area.py\n+++ b/src/area.py\n@@ -1,2 +1,2 @@\n def area(w, h):\n-    return w + h\n"
         "+    return w * h\n\\ No newline at end of file\n"
     )
+
+
+def test_a_file_too_large_to_be_replaced_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "big.txt").open("wb") as file:
+        file.truncate(1 << 40)
+    workspace = Workspace(tmp_path, ["big.txt"], [""])
+    assert workspace.text("big.txt") is None
+    with pytest.raises(Refused, match="too large to be replaced"):
+        workspace.write("big.txt", "x")
+
+
+def test_tests_are_not_candidates_even_below_an_editable_folder(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, [], ["src/"])
+    for name in ("src/test_a.py", "src/a_test.py", "src/latest.py"):
+        workspace.write(name, "x")
+    assert list(workspace.candidate()) == ["src/latest.py"]

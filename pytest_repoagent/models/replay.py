@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_repoagent import trace
-from pytest_repoagent.errors import ModelConfigError, ProviderError
+from pytest_repoagent.errors import ModelConfigError, OutOfReplies, ProviderError
 from pytest_repoagent.models.base import Conversation, Model, ModelContext, Reply, RolloutKey, Usage
 from pytest_repoagent.protocol.actions import Message
 from pytest_repoagent.rollout import Rollout, fold
@@ -64,10 +64,9 @@ class _Playback:
     def reply(self, messages: Sequence[Message]) -> Reply:
         """The next recorded reply, whatever ``messages`` say."""
         if self.played == self.rollout.steps:
-            raise ProviderError(
-                f"The recorded rollout ended after {self.played} steps ({self.rollout.outcome}), and one more is asked "
-                f"for: {self.rollout.trace_path}."
-            )
+            if not self.rollout.counted:
+                raise ProviderError(f"The recorded rollout ended in {self.rollout.outcome}: {self.rollout.trace_path}.")
+            raise OutOfReplies(f"{self.rollout.trace_path} has {self.played} replies, and one more is asked for.")
         step = self.rollout.trajectory[self.played]
         self.played += 1
         usage = None
@@ -107,6 +106,15 @@ def _finished(path: Path) -> Iterator[Rollout]:
                 yield fold(events, str(file))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ModelConfigError(f"{file} is no trace ({type(error).__name__}: {error}).") from None
+
+
+def pin(spec: str, trace_root: Path) -> str:
+    """The spec with ``last`` spelled out, so that every process, and the record, names one recording.
+
+    Raises:
+        ModelConfigError: there is no recorded run.
+    """
+    return re.sub(r"(^|:)replay:last(?=$|@)", lambda m: f"{m[1]}replay:{_newest(trace_root).name}", spec)
 
 
 def _newest(trace_root: Path) -> Path:

@@ -29,12 +29,18 @@ _ENDING = """\
 All paths are relative to the repository root; "." is the root itself. Inside "args" you may add "thought", a short \
 string for yourself. In "content", write the whole new file as one JSON string: a newline is \\n, a double quote is \\".
 
-You cannot run tests. The driver runs them and tells you the result after "[tool_result]" as [TESTS PASS] or \
-[TESTS FAIL]. A message that starts with "[parse_error]" means your last message was not a valid action: send it \
-again, corrected.
+You cannot run tests. {tests}A message that starts with "[parse_error]" means your last message was not a valid \
+action: send it again, corrected.
 
 When the tests pass, or you cannot go on, send
-{"type":"final","summary":"<what was wrong and what you did>","changes":[{"path":"<file>","description":"<change>"}]}\
+{final}"""
+
+_FINAL = (
+    '{"type":"final","summary":"<what was wrong and what you did>",'
+    '"changes":[{"path":"<file>","description":"<change>"}]}'
+)
+_TESTS_SHOWN = """\
+After each write the driver runs them and tells you the result after "[tool_result]" as [TESTS PASS] or [TESTS FAIL]. \
 """
 
 REFLECTION = (
@@ -43,21 +49,22 @@ REFLECTION = (
 )
 
 
-def system_prompt(tools: Sequence[ToolSpec] = TOOLS) -> str:
-    """What the model is told of the protocol; depends on the tools and nothing else."""
+def system_prompt(tools: Sequence[ToolSpec] = TOOLS, test_policy: str = "on_write") -> str:
+    """What the model is told of the protocol; depends on the tools and the test policy and nothing else."""
     lines = []
+    ending = _ENDING.format(tests=_TESTS_SHOWN if test_policy == "on_write" else "", final=_FINAL)
     for tool in tools:
         args = ", ".join(f"{name} ({_type_word(kind)})" for name, kind in tool.args.items())
         call = {"type": "tool_call", "name": tool.name, "args": dict(tool.example)}
         example = json.dumps(call, ensure_ascii=False, separators=(",", ":"))
         lines.append(f"- {tool.name}: {tool.summary}. Arguments: {args}.\n  {example}")
-    return _RULES + "\n".join(lines) + "\n\n" + _ENDING
+    return _RULES + "\n".join(lines) + "\n\n" + ending
 
 
-def opening(goal: str, tools: Sequence[ToolSpec] = TOOLS) -> list[Message]:
+def opening(goal: str, tools: Sequence[ToolSpec] = TOOLS, test_policy: str = "on_write") -> list[Message]:
     """The first two messages of every conversation."""
     return [
-        {"role": "system", "content": system_prompt(tools)},
+        {"role": "system", "content": system_prompt(tools, test_policy)},
         {"role": "user", "content": f"GOAL:\n{goal}"},
     ]
 

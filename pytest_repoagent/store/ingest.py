@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_repoagent import trace, trace_legacy
 from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
+from pytest_repoagent.store.connection import BUSY_TIMEOUT_S
 from pytest_repoagent.store.reader import query
 from pytest_repoagent.store.writer import StoreWriter
 
@@ -34,7 +35,7 @@ class IngestReport:
     rejected: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def ingest(paths: Iterable[Path], store: Path) -> IngestReport:
+def ingest(paths: Iterable[Path], store: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> IngestReport:
     """Record the finished rollouts of trace files, and of every ``*.jsonl`` below folders.
 
     Old-style traces are converted. A batch at a time is in memory. A store that is not there is made.
@@ -44,8 +45,8 @@ def ingest(paths: Iterable[Path], store: Path) -> IngestReport:
     """
     report = IngestReport()
     files = list(_files(paths))
-    known = _recorded(store) if len(files) > BATCH else set()  # fewer are read sooner than looked up
-    writer = StoreWriter(store)
+    known = _recorded(store, busy_timeout_s) if len(files) > BATCH else set()  # fewer are read sooner than looked up
+    writer = StoreWriter(store, busy_timeout_s)
     batch: list[Rollout] = []
     for path in files:
         for rollout in _rollouts(path, known, report):
@@ -65,10 +66,10 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _recorded(store: Path) -> set[str]:
+def _recorded(store: Path, busy_timeout_s: float) -> set[str]:
     if not store.exists():
         return set()
-    _, found = query(store, "SELECT rollout_id FROM rollouts")
+    _, found = query(store, "SELECT rollout_id FROM rollouts", busy_timeout_s=busy_timeout_s)
     return {rollout_id for (rollout_id,) in found}
 
 

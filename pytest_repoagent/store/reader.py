@@ -25,14 +25,16 @@ def connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> duckdb.DuckDB
     return reading(path, busy_timeout_s)
 
 
-def query(path: Path, sql: str, params: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(
+    path: Path, sql: str, params: Sequence[Any] = (), busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The column names and rows that ``sql`` gives.
 
     Raises:
         duckdb.Error: the statement is wrong.
         StoreBusy, UsageError: as :func:`connect`.
     """
-    with closing(connect(path)) as connection:
+    with closing(connect(path, busy_timeout_s)) as connection:
         return _fetch(connection, sql, params)
 
 

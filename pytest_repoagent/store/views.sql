@@ -1,8 +1,7 @@
 -- What one asks the store for. Every rate is between 0 and 1, and NULL where its denominator is 0. Only rollouts with
 -- "counted" are in a denominator; tokens and cost are sums over all rollouts, because all of them were paid for.
 -- Rates "over replies" pool the replies of the group's rollouts, so long rollouts weigh more; rates "over rollouts"
--- and means weigh every rollout the same. Nothing here weighs tasks equally or gives intervals: `repoagent compare`
--- does.
+-- and means weigh every rollout the same. Nothing here weighs tasks equally or gives intervals.
 
 -- The metrics of each group of rollouts, twice: by model, suite and settings over all runs, and by run as well.
 -- model_comparison and run_summary choose between the two.
@@ -148,7 +147,7 @@ SELECT
     sum(completion_tokens)::BIGINT AS completion_tokens,                          -- NULL where nobody counted
     sum(cost_usd) AS cost_usd,                                                    -- of the priced rollouts
     sum(cost_usd) / nullif(count(cost_usd), 0) AS rollout_usd,                    -- per priced rollout
-    sum(cost_usd) / nullif(count(*) FILTER (success AND cost_usd IS NOT NULL), 0) AS pass_usd -- cost of the priced rollouts per pass among them
+    sum(cost_usd) / nullif(count(*) FILTER (counted AND success AND cost_usd IS NOT NULL), 0) AS pass_usd -- cost of the priced rollouts per counted pass among them
 FROM rollouts
 GROUP BY model
 ORDER BY model;
@@ -167,9 +166,19 @@ WITH families AS (
         map(list(error_family ORDER BY errors DESC, error_family), list(errors ORDER BY errors DESC, error_family)) AS families
     FROM families
     GROUP BY ALL
+), walls AS (
+    SELECT
+        run_id,
+        model,
+        epoch(max(started_at + to_microseconds((duration_s * 1e6)::BIGINT)) - min(started_at)) AS wall_s
+    FROM rollouts
+    GROUP BY ALL
 )
 SELECT
     s.*,
-    coalesce(m.families, MAP {}) AS parse_errors_by_code                          -- error family -> replies, most first
-FROM run_summary s LEFT JOIN maps m ON m.run_id = s.run_id AND m.model = s.model
+    coalesce(m.families, MAP {}) AS parse_errors_by_code,                         -- error family -> replies, most first
+    w.wall_s                                                                      -- seconds from the first rollout's start to the last one's end
+FROM run_summary s
+LEFT JOIN maps m ON m.run_id = s.run_id AND m.model = s.model
+LEFT JOIN walls w ON w.run_id = s.run_id AND w.model = s.model
 ORDER BY s.run_id, s.model;

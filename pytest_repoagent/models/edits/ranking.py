@@ -1,9 +1,8 @@
 """The order in which candidates are tried, and how test results change it.
 
-The chance of an edit is the frequency of its class of defect, shared among the edits of that class in proportion to
-their weights, times the static sign. The frequencies are Table 1 of Lin et al., "QuixBugs: a multi-lingual program
-repair benchmark set based on the Quixey Challenge" (SPLASH 2017), plus one for every class
-(Laplace), so that classes outside that table have a chance too.
+Every class of defect is as likely as any other: how often each occurs in a benchmark would tell of its held-out tasks
+too. A class's chance is shared among its edits in proportion to their weights, times the static sign. Weights and
+signs are judgement, checked on training tasks alone.
 """
 
 from __future__ import annotations
@@ -59,32 +58,8 @@ OPERATORS: tuple[Operator, ...] = (
     missing.missing_return,
 )
 
-FREQUENCY = {
-    "assignment": 1,
-    "variable": 5,
-    "comparison": 5,
-    "condition": 2,
-    "off_by_one": 4,
-    "swap": 6,
-    "slice": 2,
-    "join": 2,
-    "literal": 2,
-    "method": 1,
-    "field": 1,
-    "arithmetic": 1,
-    "call": 4,
-    "statement": 4,
-    "connective": 0,
-    "operator": 0,
-    "leave": 0,
-    "superfluous": 0,
-    "order": 0,
-}
-"""Defects of each class among the 40 of the paper."""
-
 SPREAD = 5.0
 """Weight added to each class's total, so that a class with one far-fetched edit does not give it everything."""
-
 
 MOST = 4_000
 """Candidates kept of a large program: far more than anyone tries."""
@@ -101,7 +76,7 @@ class Search:
     """
 
     def __init__(self, source: str) -> None:
-        """Read the program and find every candidate.
+        """Read the program and find the candidates.
 
         Raises:
             SyntaxError, ValueError, RecursionError, MemoryError: ``source`` is no Python.
@@ -162,7 +137,7 @@ def _chances(program: Program) -> list[tuple[Change, float]]:
 
     def chance(change: Change) -> float:
         share = change.weight / (SPREAD + totals[change.group])
-        return (FREQUENCY[change.group] + 1) * share * change.sign
+        return share * change.sign
 
     merged: dict[tuple[ast.AST, ast.stmt | None, str], tuple[Change, float]] = {}
     for change in nlargest(MOST, found, key=chance):
