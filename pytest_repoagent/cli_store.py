@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pytest_repoagent.errors import UsageError
 from pytest_repoagent.settings import DEFAULT_STORE, default_store
 
 Handler = Callable[[argparse.Namespace, Path], int]
@@ -65,6 +66,8 @@ def _ingest(args: argparse.Namespace, store: Path) -> int:
 
 
 def _sql(args: argparse.Namespace, store: Path) -> int:
+    if not args.query.strip():
+        raise UsageError("the query is empty; `repoagent sql 'FROM model_comparison'` is one")
     return _show(store, args.query, _FORMATS[args.format])
 
 

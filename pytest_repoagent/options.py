@@ -1,13 +1,14 @@
 """The command-line options and ini settings: one table, registered in two forms.
 
 Every option exists as ``--repoagent-NAME``. The short ``--NAME`` is added once every other plugin and the initial
-conftests have had their say, so it gives way to whoever else owns it. Imports nothing heavy: this runs in every
-pytest session, used or not.
+conftests have had their say, and only where it is used, so it gives way to whoever else owns it. Imports nothing
+heavy: this runs in every pytest session, used or not.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +93,13 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(name, help, type=kind, default=default)  # type: ignore[arg-type]
 
 
-def add_short_options(parser: pytest.Parser) -> None:
-    """Register each short form that nobody else owns."""
+def add_short_options(parser: pytest.Parser, args: Sequence[str]) -> None:
+    """Register each short form that is used and that nobody else owns; for ``--help``, all of them."""
     group = parser.getgroup("repoagent")
+    used = {arg.partition("=")[0] for arg in args}
     for option in OPTIONS:
+        if used.isdisjoint({f"--{option.name}", "--help", "-h"}):
+            continue
         try:
             group.addoption(f"--{option.name}", help=f"short for --repoagent-{option.name}", **_attrs(option))
         except (ValueError, argparse.ArgumentError):  # how pytest says that somebody else has this name

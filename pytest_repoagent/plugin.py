@@ -25,10 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_load_initial_conftests(parser: pytest.Parser) -> Generator[None, object, object]:
+def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Generator[None, object, object]:
     """Register the short options once everybody else has registered theirs."""
     result = yield
-    options.add_short_options(parser)
+    options.add_short_options(parser, args)
     return result
 
 
@@ -79,6 +79,8 @@ def rollout(request: pytest.FixtureRequest, repoagent_key: RolloutKey) -> Rollou
 @pytest.fixture(scope="session")
 def rollout_limits(pytestconfig: pytest.Config) -> ItemLimits:
     """What an item tolerates: the ``repoagent_max_*`` and ``repoagent_require_*`` settings, and ``--require-pass``."""
+    if not pytestconfig.getoption("repoagent_model"):
+        pytest.skip("there are no rollouts to limit without --model")
     from pytest_repoagent.session import settings_of
 
     return settings_of(pytestconfig).limits

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +48,9 @@ class Recorder:
         self.reported: set[str] = set()
         self.skipped: set[str] = set()
         self.trouble: list[str] = []
+        self._check_report()
         prepare(self.store)
         engine.run_dir.mkdir(parents=True)
-        self._check_report()
         self.earlier = ingest([engine.settings.trace_root], self.store)
 
     def pytest_report_header(self) -> list[str]:
@@ -78,8 +79,15 @@ class Recorder:
         if len(self.waiting) >= BURST_SIZE or (self.waiting and time.monotonic() - self.last_burst >= BURST_S):
             self._record(final=False)
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """After the workers have left, however they did, record the rest and say what is missing."""
+        try:
+            return (yield)
+        finally:
+            self._finish(session)
+
+    def _finish(self, session: pytest.Session) -> None:
         """Record the rest, then fail the run if anything that was selected is missing."""
         run_dir = self.engine.run_dir
         self.waiting = [run_dir]  # whatever finished, also where its report never came
@@ -90,6 +98,8 @@ class Recorder:
         shutil.rmtree(run_dir / "locks", ignore_errors=True)
         if self.trouble and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if session.exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # pytest gives no summary then
+            print(*self.trouble, sep="\n", file=sys.stderr)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """A row per model, then what went wrong with the run itself."""
@@ -109,7 +119,7 @@ class Recorder:
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
+                path.open("a").close()
             except OSError as error:
                 raise UsageError(f"--report={path} cannot be written: {error.strerror}") from None
 
@@ -177,5 +187,5 @@ def _undisturbed() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)

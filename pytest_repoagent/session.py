@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from pytest_repoagent import bundled, registry
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ENGINE = pytest.StashKey[Engine]()
 FINISHED = pytest.StashKey[list[str]]()
+_RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow", "markers", "help")
 REPORT_ATTRIBUTE = "repoagent_trace"
 
 
@@ -43,7 +45,7 @@ def start(config: pytest.Config) -> None:
             _join(config, config.workerinput)
         else:
             _begin(config)
-    except RepoAgentError as error:
+    except (RepoAgentError, OSError, duckdb.Error) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -55,7 +57,7 @@ def _begin(config: pytest.Config) -> None:
     suite = load_suite(find_suite(settings.suite, [config.rootpath / "eval" / "suites", bundled.suites_dir()]))
     engine = Engine(settings, suite, parts, uuid.uuid4().hex[:12], datetime.now(UTC).isoformat(timespec="seconds"))
     _adopt(config, engine)
-    if config.option.collectonly or config.option.setupplan:
+    if any(getattr(config.option, name, None) for name in _RUNS_NOTHING):
         return
     try:
         engine.check()

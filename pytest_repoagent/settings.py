@@ -55,13 +55,13 @@ class Settings(BaseModel):
         store: the DuckDB file; traces are in a folder beside it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: tuple[str, ...] = Field(min_length=1)
     suite: str = "quixbugs_heldout"
     quixbugs: str | None = None
-    rollouts: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0)
+    rollouts: int = Field(default=1, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0, le=2**53)
     temperature: float = Field(default=0.2, ge=0)
     max_tokens: int = Field(default=2048, ge=1)
     max_iters: int = Field(default=20, ge=1)
@@ -69,7 +69,7 @@ class Settings(BaseModel):
     max_rollout_tokens: int | None = Field(default=None, ge=1)
     rollout_timeout: float = Field(default=900.0, gt=0)
     test_policy: Literal["never", "on_write", "final"] = "on_write"
-    test_timeout: float = Field(default=10.0, gt=0)
+    test_timeout: float = Field(default=10.0, gt=0, le=86_400)
     runner: str = "subprocess"
     window: Annotated[str, AfterValidator(check_window)] = "full"
     paraphrase: int = Field(default=0, ge=0, le=len(TEMPLATES))

@@ -90,7 +90,7 @@ class Task(_Strict):
         metadata: see :class:`Metadata`.
     """
 
-    task_id: str = Field(pattern=r"^[a-z0-9_.-]+/[A-Za-z0-9_.-]+$")
+    task_id: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
     family: str = Field(min_length=1)
     goal: str = Field(min_length=1)
     command: tuple[str, ...] = Field(min_length=1)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from eval_kit import make_project, run, stored
+
+QUIXBUGS = pytest.mark.skipif("QUIXBUGS_ROOT" not in os.environ, reason="needs QUIXBUGS_ROOT, a copy of QuixBugs")
 
 
 @pytest.mark.parametrize("n", ["-n0", "-n2"])
@@ -56,3 +60,33 @@ def test_oracle_without_a_known_fix_is_the_users_affair(pytester: pytest.Pyteste
     result = run(pytester, "--model=oracle", "-k", "beta")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*tiny/beta has no known fix*"])
+
+
+@QUIXBUGS
+def test_oracle_passes_all_of_quixbugs(pytester: pytest.Pytester) -> None:
+    pytester.runpytest_subprocess("-n2", "--model=oracle", "--require-pass").assert_outcomes(passed=13)
+    args = ("-n2", "--model=oracle", "--suite=quixbugs_master", "--require-pass")
+    pytester.runpytest_subprocess(*args).assert_outcomes(passed=40)
+
+
+@QUIXBUGS
+def test_a_model_that_changes_nothing_passes_none_of_quixbugs(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "from pytest_repoagent.models.base import Reply\n"
+        "class Idle:\n"
+        "    def check(self): pass\n"
+        "    def start(self, key): return self\n"
+        '    def reply(self, messages): return Reply(\'{"type":"final","summary":"","changes":[]}\')\n'
+        "def pytest_repoagent_models(): return {'idle': lambda name, context: Idle()}\n"
+    )
+    args = ("-n2", "--model=idle", "--suite=quixbugs_master", "--test-timeout=5", "--require-pass")
+    pytester.runpytest_subprocess(*args).assert_outcomes(failed=40)
+    assert stored(pytester, "SELECT count(*), count(*) FILTER (success) FROM rollouts") == [(40, 0)]
+
+
+@QUIXBUGS
+def test_repair_passes_a_real_share_of_the_held_out_tasks(pytester: pytest.Pytester) -> None:
+    args = ("-n2", "--model=repair", "--max-iters=40", "--test-timeout=5")
+    pytester.runpytest_subprocess(*args).assert_outcomes(passed=13)
+    ((share,),) = stored(pytester, "SELECT avg(success::INT) FROM rollouts")
+    assert share >= 0.3

@@ -86,6 +86,9 @@ def test_without_a_model_items_that_need_a_rollout_are_not_there(pytester: pytes
         (["--tool-protocol=native"], "--tool-protocol=native cannot be used: Input should be 'json'"),
         (["--base-url=http://u:pw@h"], "--base-url=[*][*][*] cannot be used: it holds a password*"),
         (["--report=/proc/no.json", "--suite=minibugs_heldout"], "--report=/proc/no.json cannot be written: *"),
+        (["--seed=9223372036854775808"], "--seed=9223372036854775808 cannot be used: *"),
+        (["--test-timeout=inf"], "--test-timeout=inf cannot be used: *"),
+        (["--suite=" + "x" * 300], "*File name too long*"),
         (["--parse=loose"], "--parse=loose cannot be used: Input should be 'strict' or 'lenient'"),
         (["--suite=nonsense"], "there is no suite 'nonsense'*minibugs_heldout*"),
         (["--model=nonsense:x"], "--model=nonsense:x names the provider 'nonsense', but there are only *"),
@@ -125,3 +128,10 @@ def test_an_ini_setting_that_is_wrong_is_named(pytester: pytest.Pytester) -> Non
     result = pytester.runpytest("--model=repair", "--suite=minibugs_heldout")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: the setting repoagent_max_parse_errors cannot be used: *"])
+
+
+def test_a_conftest_found_late_may_have_options_of_the_same_name(pytester: pytest.Pytester) -> None:
+    folder = pytester.mkpydir("sub")
+    (folder / "conftest.py").write_text("def pytest_addoption(parser): parser.addoption('--model', default='theirs')\n")
+    (folder / "test_x.py").write_text("def test_x(): pass\n")
+    pytester.runpytest().assert_outcomes(passed=1)

@@ -171,7 +171,7 @@ def test_a_report_that_cannot_be_sent_fails_the_run_and_its_item_is_named(pytest
     )
     result = run(pytester, "-n2", "--model=oracle", "--test-policy=never")
     assert result.ret != 0
-    text = result.stdout.str() + result.stderr.str()
+    text = result.stdout.str() + result.stderr.str()  # after an internal error pytest gives no summary
     assert "test_items.py::test_item[beta-r0] was selected but never reported: lost" in text
     assert ("tiny/beta",) in stored(pytester, "SELECT task_id FROM rollouts")
 

@@ -34,12 +34,12 @@ class BugFolder:
         """
         self._root = root
         self._suite = suite
-        pinned: dict[str, str] = {}
+        pinned: set[tuple[str, str]] = set()
         for task in suite.tasks:
             if not task.files:
                 raise SourceError(f"{suite.path}: task {task.task_id} names no files, which {suite.source} needs")
-            pinned |= task.files
-        for path, sha256 in pinned.items():
+            pinned |= set(task.files.items())
+        for path, sha256 in sorted(pinned):
             read_pinned(root, path, sha256, suite)
 
     def files(self, task: Task) -> TaskFiles:
