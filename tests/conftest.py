@@ -3,16 +3,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 import pytest_repoagent.session  # noqa: F401 - pytester forgets what it imports, and DuckDB cannot be imported twice
 from pytest_repoagent.workspace import Workspace
 
 pytest_plugins = ["pytester"]
 
-# Machines are shared and noisy: an example that takes long is no finding.
-settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("noisy")
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Machines are shared and noisy: an example that takes long is no finding."""
+    if config.pluginmanager.hasplugin("hypothesispytest"):  # not where only the evaluation is installed
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("noisy")
 
 
 @pytest.fixture
