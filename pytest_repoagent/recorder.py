@@ -43,6 +43,8 @@ class Recorder:
         """
         self.engine = engine
         self.store = engine.settings.store
+        here = Path.cwd()
+        self.shown = self.store.relative_to(here) if self.store.is_relative_to(here) else self.store
         self.waiting: list[Path] = []
         self.last_burst = time.monotonic()
         self.reported: set[str] = set()
@@ -58,7 +60,7 @@ class Recorder:
         settings, suite = self.engine.settings, self.engine.suite
         lines = [
             f"repoagent: {suite.name}, tasks {len(suite.tasks)}, rollouts of each {settings.rollouts}, "
-            f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.store}"
+            f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.shown}"
         ]
         if self.earlier.written:
             lines.append(f"repoagent: recorded {self.earlier.written} rollouts that earlier sessions had finished")
@@ -110,7 +112,7 @@ class Recorder:
             lines = [f"no summary: {error}"]
         for line in lines:
             terminalreporter.write_line(line)
-        terminalreporter.write_line(f"store: {self.store}, run {self.engine.run_id}")
+        terminalreporter.write_line(f"store: {self.shown}, run {self.engine.run_id}")
         for line in self.trouble:
             terminalreporter.write_line(line, red=True, bold=True)
 
