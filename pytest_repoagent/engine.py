@@ -6,18 +6,18 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from pytest_repoagent import trace
 from pytest_repoagent.agent import Agent
+from pytest_repoagent.fold import fold, read_finished
 from pytest_repoagent.goals import paraphrase
 from pytest_repoagent.models.base import Model, ModelContext, RolloutKey
 from pytest_repoagent.protocol.render import system_prompt
 from pytest_repoagent.registry import Registry
-from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
+from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.settings import Settings
 from pytest_repoagent.suites import Suite, Task
 from pytest_repoagent.testrun.base import Job, Limits, Runner, Verdict
@@ -90,7 +90,7 @@ class Engine:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
             attempts = sorted(self.run_dir.glob(f"{stem}.*.jsonl"))
-            if attempts and (done := _finished(attempts[-1])) is not None and done.counted:
+            if attempts and (done := read_finished(attempts[-1])) is not None and done.counted:
                 return done
             attempt = len(attempts)
             path = self.run_dir / f"{stem}.{attempt:03}.jsonl"
@@ -181,13 +181,6 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "metadata": task.metadata.model_dump(),
         "expected_files": list(task.expected_files),
     }
-
-
-def _finished(path: Path) -> Rollout | None:
-    try:
-        return fold(trace.read(path), str(path))
-    except UnfinishedTrace:
-        return None
 
 
 def _digest(*parts: str) -> str:

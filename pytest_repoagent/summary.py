@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_repoagent import trace
-from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
+from pytest_repoagent.fold import read_finished
 from pytest_repoagent.store.reader import run_totals
 
 _CODES_SHOWN = 4
@@ -66,15 +65,9 @@ def write_report(path: Path, run_id: str, settings: Mapping[str, Any], run_dir: 
     report = {
         "run_id": run_id,
         "settings": settings,
-        "results": [rollout.to_report() for rollout in _finished(sorted(run_dir.glob("*.jsonl")))],
+        "results": [
+            rollout.to_report() for path in sorted(run_dir.glob("*.jsonl")) if (rollout := read_finished(path))
+        ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def _finished(paths: Iterable[Path]) -> Iterable[Rollout]:
-    for path in paths:
-        try:
-            yield fold(trace.read(path), str(path))
-        except UnfinishedTrace:
-            continue

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repoagent import trace
+from pytest_repoagent.fold import fold
 from pytest_repoagent.protocol.actions import Message
 from pytest_repoagent.protocol.render import prompt_sha256, state
-from pytest_repoagent.rollout import Rollout, fold
+from pytest_repoagent.rollout import Rollout
 
 READ = {"type": "tool_call", "name": "read_file", "args": {"rel_path": "gcd.py", "max_chars": 4000}}
 WRITE = {"type": "tool_call", "name": "write_file", "args": {"rel_path": "gcd.py", "content": "def gcd(a, b): ...\n"}}

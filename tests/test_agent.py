@@ -14,10 +14,11 @@ import pytest
 from pytest_repoagent import trace
 from pytest_repoagent.agent import Agent, AgentSettings
 from pytest_repoagent.errors import InfrastructureError, ModelConfigError, OutOfReplies, ProviderError
+from pytest_repoagent.fold import UnfinishedTrace, fold
 from pytest_repoagent.models.base import Reply, Usage
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Message
-from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
+from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.testrun.base import Verdict
 from pytest_repoagent.tools import BUILT_IN
 from pytest_repoagent.workspace import Workspace

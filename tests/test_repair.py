@@ -13,11 +13,12 @@ import pytest
 
 from pytest_repoagent.agent import Agent, AgentSettings
 from pytest_repoagent.errors import ModelConfigError, SourceError
+from pytest_repoagent.fold import fold
 from pytest_repoagent.models import repair
 from pytest_repoagent.models.base import Conversation, ModelContext, RolloutKey
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Message
-from pytest_repoagent.rollout import Rollout, fold
+from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.testrun.base import Verdict
 from pytest_repoagent.tools import BUILT_IN
 from pytest_repoagent.trace import Trace

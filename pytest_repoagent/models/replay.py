@@ -12,9 +12,10 @@ from pathlib import Path
 
 from pytest_repoagent import trace
 from pytest_repoagent.errors import ModelConfigError, OutOfReplies, ProviderError
+from pytest_repoagent.fold import fold
 from pytest_repoagent.models.base import Conversation, Model, ModelContext, Reply, RolloutKey, Usage
 from pytest_repoagent.protocol.actions import Message
-from pytest_repoagent.rollout import Rollout, fold
+from pytest_repoagent.rollout import Rollout
 
 
 def create(name: str, context: ModelContext) -> Model:

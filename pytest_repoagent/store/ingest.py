@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_repoagent import trace, trace_legacy
-from pytest_repoagent.rollout import Rollout, UnfinishedTrace, fold
+from pytest_repoagent.fold import UnfinishedTrace, fold
+from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.store.connection import BUSY_TIMEOUT_S
 from pytest_repoagent.store.reader import query
 from pytest_repoagent.store.writer import StoreWriter
