@@ -26,15 +26,15 @@ OUTCOMES = st.sampled_from(["passed", "failed", "skipped", "error"])
         ("x,...7fcd56>, <y", "x,...>, <y"),
         ("x,... 0x7fcd56>, <y", "x,... 0x..>, <y"),
         ("assert 0xff == 255", "assert 0xff == 255"),
-        ("/run/r1/work/prog.py:3: in f", "prog.py:3: in f"),
-        ("'/run/r1/work' and '/run/r1/home/x'", "'.' and '<tmp>/home/x'"),
+        ("/run/r1/box/prog.py:3: in f", "prog.py:3: in f"),
+        ("'/run/r1/box' and '/run/r1/home/x'", "'.' and '<tmp>/home/x'"),
         ("/usr/lib/python3.11/json/decoder.py:337: in decode", "json/decoder.py:337: in decode"),
         ("../../usr/lib/python3.11/json/x.py:3", "json/x.py:3"),
         ("'/home/me/v/lib/python3.12/site-packages/numpy/core.py'", "'numpy/core.py'"),
     ],
 )
 def test_clean(raw: str, cleaned: str) -> None:
-    assert clean(raw, "/run/r1", "/run/r1/work") == cleaned
+    assert clean(raw, "/run/r1", "/run/r1/box") == cleaned
 
 
 @given(TEXTS)
