@@ -161,11 +161,14 @@ class Engine:
             build=self.model,
         )
 
+    def _system_prompt(self) -> str:
+        return system_prompt([tool.spec for tool in self.registry.tools.values()], self.settings.test_policy)
+
     def _run_facts(self) -> dict[str, Any]:
         return {
             "started_at": self.started_at,
             "settings": self.settings.recorded(),
-            "settings_hash": self.settings.settings_hash(system_prompt([t.spec for t in self.registry.tools.values()])),
+            "settings_hash": self.settings.settings_hash(self._system_prompt()),
             "suite": self.suite.name,
             "suite_sha256": self.suite.sha256,
             "split": self.suite.split,

@@ -26,6 +26,9 @@ from pytest_repoagent.summary import summarise, write_report
 if TYPE_CHECKING:
     from types import FrameType
 
+REPORT_ATTRIBUTE = "repoagent_trace"
+"""Where a report carries the paths of finished traces, as one JSON string."""
+
 BURST_SIZE = 20
 BURST_S = 2.0
 PASSING_BUSY_S = 0.2
@@ -75,7 +78,7 @@ class Recorder:
             self.reported.add(report.nodeid)
         if report.skipped and report.when == "setup" and not hasattr(report, "wasxfail"):
             self.skipped.add(report.nodeid)
-        paths = report.__dict__.pop("repoagent_trace", None)
+        paths = report.__dict__.pop(REPORT_ATTRIBUTE, None)
         if paths:
             self.waiting += map(Path, json.loads(paths))
         if len(self.waiting) >= BURST_SIZE or (self.waiting and time.monotonic() - self.last_burst >= BURST_S):
@@ -96,6 +99,7 @@ class Recorder:
         self._record(final=True)
         stopped = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
         self.trouble += self._missing(bool(stopped))
+        self.trouble = list(dict.fromkeys(self.trouble))  # the last burst meets unreadable traces again
         self._write_report()
         shutil.rmtree(run_dir / "locks", ignore_errors=True)
         if self.trouble and session.exitstatus == pytest.ExitCode.OK:

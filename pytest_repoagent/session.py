@@ -21,7 +21,7 @@ from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
 from pytest_repoagent.models.base import RolloutKey
 from pytest_repoagent.models.replay import pin
-from pytest_repoagent.recorder import Recorder
+from pytest_repoagent.recorder import REPORT_ATTRIBUTE, Recorder
 from pytest_repoagent.settings import Settings, from_pytest
 from pytest_repoagent.suites import find_suite, load_suite
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 ENGINE = pytest.StashKey[Engine]()
 FINISHED = pytest.StashKey[list[str]]()
 _RUNS_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow", "markers", "help")
-REPORT_ATTRIBUTE = "repoagent_trace"
 
 
 def start(config: pytest.Config) -> None:
@@ -52,7 +51,8 @@ def start(config: pytest.Config) -> None:
 def _begin(config: pytest.Config) -> None:
     settings = from_pytest(config)
     parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
-    specs = dict.fromkeys(pin(parts.resolve(spec), settings.trace_root) for spec in settings.model)
+    given = settings.model
+    specs = dict.fromkeys(pin(parts.resolve(spec), settings.trace_root) for spec in given)
     settings = settings.model_copy(update={"model": tuple(specs)})
     suite = load_suite(find_suite(settings.suite, [config.rootpath / "eval" / "suites", bundled.suites_dir()]))
     engine = Engine(settings, suite, parts, uuid.uuid4().hex[:12], datetime.now(UTC).isoformat(timespec="seconds"))
@@ -62,7 +62,7 @@ def _begin(config: pytest.Config) -> None:
     try:
         engine.check()
     except ModelConfigError as error:
-        bare = [spec for spec in from_pytest(config).model if parts.resolve(spec) != spec]
+        bare = [spec for spec in given if parts.resolve(spec) != spec]
         if not bare:
             raise
         own = ", ".join(sorted(parts.models))
