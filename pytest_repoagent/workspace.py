@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_repoagent.program_files import is_program_file
+
 MAX_WRITE_CHARS = 1_000_000
 MAX_WRITTEN_FILES = 100
 MAX_PATH_CHARS = 300
@@ -126,10 +128,8 @@ class Workspace:
         return tuple(sorted(p for p, text in self.written.items() if text != self._pristine(p)))
 
     def is_judged(self, path: str) -> bool:
-        """Whether the judge takes the agent's copy of a file: editable, and no test or set-up file."""
-        name = posixpath.basename(path)
-        is_test = name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
-        return path.startswith(self._editable) and name not in _SETUP_FILES and not is_test
+        """Whether the judge takes the agent's copy of a file."""
+        return is_program_file(path, self._editable)
 
     def candidate(self) -> dict[str, str]:
         """The changed files that the judge takes."""
@@ -164,12 +164,6 @@ class Workspace:
             self._root / path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
         ) as file:
             return file.read(max_bytes), os.fstat(file.fileno()).st_size
-
-
-_SETUP_FILES = frozenset(
-    {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
-    | {"pyproject.toml", "sitecustomize.py", "usercustomize.py"}
-)
 
 
 def normalise(rel_path: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_repoagent.testrun.ending import Ending
 from pytest_repoagent.testrun.events import (
     ChannelError,
     Collected,
@@ -19,7 +20,7 @@ from pytest_repoagent.testrun.events import (
     Started,
     Stopped,
 )
-from pytest_repoagent.testrun.judge import Ending, Judgement, judge
+from pytest_repoagent.testrun.judge import Judgement, judge
 
 IN_ORDER = Ending("ended with exit status 0", in_order=True)
 

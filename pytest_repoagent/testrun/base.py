@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
+
+from pytest_repoagent.program_files import is_program_file
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Job:
         expected_passed: how many tests pass on the corrected program.
         expected_skipped: how many are skipped on the corrected program.
         limits: the bounds.
+        editable: path prefixes of the program under test. Where given, candidate files that are no program files
+            count for nothing, and a split judge shows the candidate's process program files alone; without any,
+            every candidate file counts, and tests and candidate share a process.
     """
 
     root: Path
@@ -46,6 +51,15 @@ class Job:
     expected_passed: int
     expected_skipped: int = 0
     limits: Limits = Limits()
+    editable: tuple[str, ...] = ()
+
+    def is_program(self, path: str) -> bool:
+        """Whether a file is the program's."""
+        return is_program_file(path, self.editable)
+
+    def counted(self) -> dict[str, str]:
+        """The candidate files that count."""
+        return {path: text for path, text in self.candidate.items() if not self.editable or self.is_program(path)}
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,8 @@ class TestOutcome:
     detail: str = ""
 
 
+Judge = Literal["split", "in_process"]
+SandboxMode = Literal["auto", "strict", "none"]
 Reason = Literal["passed", "failed", "timed_out", "collection_error", "crashed", "incomplete", "output_limit"]
 
 
@@ -77,6 +93,9 @@ class Verdict:
         duration_s: wall seconds.
         cpu_s: CPU seconds of the run and its children.
         runner: which runner judged.
+        judge: ``split`` where tests and candidate ran in processes of their own and only plain data crossed,
+            ``in_process`` where they shared one, so that the candidate could have meddled with its judge.
+        sandbox: what kept the candidate in: ``full``, the layers that were there joined by ``+``, or ``none``.
     """
 
     passed: bool
@@ -87,12 +106,28 @@ class Verdict:
     duration_s: float
     cpu_s: float
     runner: str
+    judge: Judge = "in_process"
+    sandbox: str = "none"
 
 
 class Runner(Protocol):
-    """Judges candidate files. One per worker process; used by one thread at a time."""
+    """Judges candidate files. One per worker process; used by one thread at a time.
+
+    Attributes:
+        name: the word after ``--runner``.
+        sandbox: as in :class:`Verdict`, for all its runs.
+    """
 
     name: str
+    sandbox: str
+
+    def check(self) -> None:
+        """Fail now where every run would fail; may start what the runs need.
+
+        Raises:
+            UsageError: this machine lacks what the runner needs, or a barrier of its sandbox does not hold.
+        """
+        ...
 
     def run(self, job: Job) -> Verdict:
         """Run the job.
@@ -105,3 +140,7 @@ class Runner(Protocol):
     def close(self) -> None:
         """Stop whatever it keeps running."""
         ...
+
+
+RunnerFactory = Callable[[SandboxMode], Runner]
+"""Makes a runner: with the best sandbox this machine offers (``auto``, ``strict``), or with ``none``."""

@@ -16,8 +16,9 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import pytest
@@ -57,18 +58,32 @@ def _why(report: pytest.CollectReport | pytest.TestReport) -> str:
 
 
 class Reporter:
-    """A pytest plugin that sends what happens to the driver."""
+    """A pytest plugin that sends what happens to the driver, and keeps it until there is a channel to send it on."""
 
-    def __init__(self, channel: int, nonce: str) -> None:
+    def __init__(self) -> None:
+        self._held: list[dict[str, Any]] | None = []
+
+    def attach(self, channel: int, nonce: str) -> None:
+        """Send from now on, in this process alone, each line to the file descriptor ``channel`` behind ``nonce``."""
         self._channel = channel
         self._prefix = nonce + " "
         self._pid = _getpid()
+        held, self._held = self._held, None
+        for event in held or ():
+            self._write(event)
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Write one event; a fork that a test left running pytest stays silent."""
-        if _getpid() != self._pid:
+        """Write one event."""
+        event = {"kind": kind, **fields}
+        if self._held is None:
+            self._write(event)
+        else:
+            self._held.append(event)
+
+    def _write(self, event: dict[str, Any]) -> None:
+        if _getpid() != self._pid:  # a fork that a test left running pytest stays silent
             return
-        line = (self._prefix + _encode({"kind": kind, **fields}) + "\n").encode("ascii")
+        line = (self._prefix + _encode(event) + "\n").encode("ascii")
         while line:
             line = line[_write(self._channel, line) :]
 
@@ -127,6 +142,23 @@ def limit(which: int, soft: int, hard: int) -> None:
     resource.setrlimit(which, (soft, hard))
 
 
+def run_pytest(args: Sequence[str], reporter: Reporter, plugins: Sequence[object] = ()) -> NoReturn:
+    """Run pytest on the current folder, report it, and leave without running exit handlers."""
+    import pytest
+
+    root = str(Path.cwd())
+    sys.path.insert(0, root)
+    reporter.send("hello")
+    options = ["--tb=short", "--show-capture=no", "-p", "no:cacheprovider", "--rootdir=" + root, "--confcutdir=" + root]
+    try:
+        pytest.main([*args, *options], plugins=[reporter, *plugins])
+    except BaseException:
+        traceback.print_exc()
+        _exit(1)
+    reporter.send("finished")
+    _exit(0)
+
+
 def main() -> None:
     """Bound this process, run pytest in it and leave without running exit handlers."""
     job = json.load(sys.stdin)
@@ -143,20 +175,11 @@ def main() -> None:
 
     # The candidate's folder comes after pytest's import, so no file of it can stand in for pytest.
     sys.path.pop(0)
-    import pytest
+    import pytest  # noqa: F401
 
-    root = str(Path.cwd())
-    sys.path.insert(0, root)
-    reporter = Reporter(job["channel"], job["nonce"])
-    reporter.send("hello")
-    options = ["--tb=short", "--show-capture=no", "-p", "no:cacheprovider", "--rootdir=" + root, "--confcutdir=" + root]
-    try:
-        pytest.main([*job["args"], *options], plugins=[reporter])
-    except BaseException:
-        traceback.print_exc()
-        _exit(1)
-    reporter.send("finished")
-    _exit(0)
+    reporter = Reporter()
+    reporter.attach(job["channel"], job["nonce"])
+    run_pytest(job["args"], reporter)
 
 
 if __name__ == "__main__":

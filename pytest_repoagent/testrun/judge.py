@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from pytest_repoagent.testrun.base import Reason, TestOutcome
+from pytest_repoagent.errors import InfrastructureError
+from pytest_repoagent.testrun.base import Job, Judge, Reason, TestOutcome, Verdict
+from pytest_repoagent.testrun.ending import Ending
 from pytest_repoagent.testrun.events import Collected, Event, Finished, NotCollected, Report, Started, Stopped
 from pytest_repoagent.testrun.feedback import clean as no_paths
 from pytest_repoagent.testrun.feedback import failure_detail, short_id, verdict_text
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How the test process ended.
-
-    Attributes:
-        what: in words that follow "the tests": ``timed out after 10 s``.
-        reason: what the verdict must be, or None where the process left by itself.
-        in_order: it left the way it does after its last event.
-    """
-
-    what: str
-    reason: Reason | None = None
-    in_order: bool = False
+from pytest_repoagent.testrun.staging import WORK
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,61 @@ def judge(
     if reason in ("crashed", "incomplete", "collection_error") and not evidence:
         evidence = stderr
     return Judgement(reason, counts, tests, verdict_text(counts, tests, clean(headline), clean(evidence)))
+
+
+def to_verdict(
+    job: Job,
+    events: Sequence[Event],
+    ending: Ending,
+    *,
+    stderr: str,
+    folder: str,
+    started: float,
+    cpu_s: float,
+    runner: str,
+    how: Judge,
+    sandbox: str,
+) -> Verdict:
+    """Judge a run that a runner made.
+
+    Args:
+        job: what was asked for.
+        events: what the test process sent.
+        ending: how it ended.
+        stderr: what it wrote there.
+        folder: where its ``work`` was.
+        started: when the monotonic clock said so.
+        cpu_s: CPU seconds of all its processes.
+        runner: the runner's name.
+        how: see :class:`~.base.Verdict`, as for ``sandbox``.
+        sandbox: what kept the candidate in.
+
+    Raises:
+        InfrastructureError: pytest did not start.
+    """
+    if not events:
+        words = no_paths(stderr).strip().rpartition("\n")[2] or "it said nothing"
+        raise InfrastructureError(f"The test process {job.command[0]} {ending.what} before pytest started: {words}.")
+    judgement = judge(
+        events,
+        ending,
+        expected_passed=job.expected_passed,
+        expected_skipped=job.expected_skipped,
+        stderr=stderr,
+        clean=partial(no_paths, folder=folder, work=f"{folder}/{WORK}"),
+    )
+    return Verdict(
+        passed=judgement.reason == "passed",
+        reason=judgement.reason,
+        counts=dict(judgement.counts),
+        tests=judgement.tests,
+        text=judgement.text,
+        duration_s=time.monotonic() - started,
+        cpu_s=cpu_s,
+        runner=runner,
+        judge=how,
+        sandbox=sandbox,
+    )
 
 
 def _reason(
