@@ -61,31 +61,31 @@ class Reporter:
     """A pytest plugin that sends what happens to the driver, and keeps it until there is a channel to send it on."""
 
     def __init__(self) -> None:
-        self._held: list[dict[str, Any]] | None = []
+        self._channel = -1
+        self._pid = -1
+        self._prefix = ""
+        self._held: list[dict[str, Any]] = []
 
     def attach(self, channel: int, nonce: str) -> None:
         """Send from now on, in this process alone, each line to the file descriptor ``channel`` behind ``nonce``."""
         self._channel = channel
         self._prefix = nonce + " "
         self._pid = _getpid()
-        held, self._held = self._held, None
-        for event in held or ():
-            self._write(event)
+        self._flush()
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Write one event."""
-        event = {"kind": kind, **fields}
-        if self._held is None:
-            self._write(event)
-        else:
-            self._held.append(event)
+        """Write one event; how a test ended is written together with what comes next."""
+        self._held.append({"kind": kind, **fields})
+        if self._channel >= 0 and kind != "report":
+            self._flush()
 
-    def _write(self, event: dict[str, Any]) -> None:
+    def _flush(self) -> None:
+        held, self._held = self._held, []
         if _getpid() != self._pid:  # a fork that a test left running pytest stays silent
             return
-        line = (self._prefix + _encode(event) + "\n").encode("ascii")
-        while line:
-            line = line[_write(self._channel, line) :]
+        data = "".join(f"{self._prefix}{_encode(event)}\n" for event in held).encode("ascii")
+        while data:
+            data = data[_write(self._channel, data) :]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file or folder that could not be collected, or that skipped itself."""

@@ -1,0 +1,289 @@
+"""The conversation: frames of JSON over one socket, a question at a time; who waits for an answer serves questions.
+
+A question is ``["ask", operation, operands, values, table, forgotten]``. An answer is ``[kind, operands, values, table,
+forgotten, notes]`` where ``kind`` is ``ok``, ``stop`` (an iterator's end) or ``fault``. ``["print", stdout, stderr]``
+wants no answer. ``forgotten`` are numbers of shared objects that the sender no longer knows.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import socket
+from collections.abc import Container, Mapping
+from typing import Any, NoReturn
+
+from pytest_repoagent.testrun.split.faults import Faults
+from pytest_repoagent.testrun.split.graph import Heap
+from pytest_repoagent.testrun.split.plain import Malformed, Unservable
+
+__tracebackhide__ = True
+GONE_EXIT = 3
+ANSWERS = ("ok", "stop", "fault")
+MAX_BYTES = 8 << 20
+_LENGTH_BYTES = 4
+_CHUNK_BYTES = 1 << 16
+_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
+
+
+class Gone(BaseException):
+    """The other process has ended, or said what it never should."""
+
+
+class Channel:
+    """Frames of JSON: four bytes of length, then ASCII.
+
+    Attributes:
+        log: what was sent (True) and received (False), in order, while not None.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.log: list[tuple[bool, bytes]] | None = None
+        self._socket = sock
+        self._rest = bytearray()
+
+    def close(self) -> None:
+        """Close the socket; the log stays."""
+        self._socket.close()
+
+    def send(self, message: list[Any]) -> None:
+        """Send a message.
+
+        Raises:
+            Unservable: it is too large.
+            Gone: nobody is there to read it.
+        """
+        data = _encode(message).encode("ascii")
+        if len(data) > MAX_BYTES:
+            raise Unservable(f"more than {MAX_BYTES} bytes at once")
+        self.send_frame(data)
+
+    def send_frame(self, data: bytes) -> None:
+        """Send the bytes of a message."""
+        if self.log is not None:
+            self.log.append((True, data))
+        try:
+            self._socket.sendall(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+        except OSError as error:
+            raise Gone from error
+
+    def receive(self) -> list[Any]:
+        """The next message.
+
+        Raises:
+            Gone: there is none, or it is no JSON list.
+        """
+        try:
+            message = _decode(self.receive_frame().decode("ascii"))
+        except (ValueError, RecursionError) as error:
+            raise Gone from error
+        if type(message) is not list:
+            raise Gone
+        return message
+
+    def receive_frame(self) -> bytes:
+        """The bytes of the next message."""
+        size = int.from_bytes(self._take(_LENGTH_BYTES), "big")
+        if size > MAX_BYTES:
+            raise Gone
+        data = self._take(size)
+        if self.log is not None:
+            self.log.append((False, data))
+        return data
+
+    def _take(self, size: int) -> bytes:
+        rest = self._rest
+        while len(rest) < size:
+            try:
+                data = self._socket.recv(_CHUNK_BYTES)
+            except OSError as error:
+                raise Gone from error
+            if not data:
+                raise Gone
+            rest += data
+        taken = bytes(rest[:size])
+        del rest[:size]
+        return taken
+
+
+class Peer:
+    """One end of the conversation; the two subclasses are the two ends.
+
+    Attributes:
+        channel: where to talk; None before there is anybody.
+        heap: the objects that both ends know.
+    """
+
+    def __init__(self, heap: Heap, faults: Faults) -> None:
+        self.channel: Channel | None = None
+        self.heap = heap
+        self.faults = faults
+        self._changeable: Container[int] = ()
+        self._forgotten: list[int] = []
+        self._depth = 0
+        self._thread = _thread.get_ident()
+
+    def serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
+        """Answer a question: the answer's kind, its operands and its values."""
+        raise NotImplementedError
+
+    def changeable(self, before: Container[int], reached: set[int]) -> Container[int]:
+        """The objects of this end that the other may change, once it was given those in ``reached``."""
+        raise NotImplementedError
+
+    def received(self, numbers: list[int]) -> None:
+        """Note the functions and iterators that came with an answer."""
+
+    def printed(self, stdout: Any, stderr: Any) -> None:
+        """Take what the other end has printed."""
+        raise NotImplementedError
+
+    def refused(self, reasons: Any) -> None:
+        """Note what did not cross."""
+        raise NotImplementedError
+
+    def gone(self) -> NoReturn:
+        """Leave: the other end has ended, or said what it never should."""
+        raise NotImplementedError
+
+    def ask(self, operation: str, operands: list[Any], values: list[Any]) -> tuple[list[Any], list[Any]]:
+        """The operands and the values of the other end's answer.
+
+        Raises:
+            Unservable: the question or the answer cannot cross.
+            BaseException: what the other end raised.
+        """
+        if self.channel is None or _thread.get_ident() != self._thread:
+            self._refuse(["a call outside of the thread that runs the tests"])
+        before = self._changeable
+        if not self._depth:
+            self.faults.reset()
+            self._forgotten += self.heap.release()
+        try:
+            self._send(["ask", operation, operands], values)
+        except Unservable as error:
+            self.refused([str(error)])
+            raise
+        self._depth += 1
+        try:
+            kind, *answer = self._wait()
+            return self._result(kind, answer)
+        finally:
+            self._depth -= 1
+            self._changeable = before
+
+    def answer(self, question: list[Any]) -> None:
+        """Serve a question and send the answer."""
+        self._depth += 1
+        kind, operands, values = self._serve(*self._read(question))
+        self._depth -= 1
+        try:
+            self._send([kind, operands], values)
+        except Unservable as error:
+            self.refused([str(error)])
+            kind, operands, values = self.faults.describe(error, nested=False)
+            self._send([kind, operands], values)
+
+    def send(self, message: list[Any]) -> None:
+        """Send a message."""
+        assert self.channel
+        self.channel.send(message)
+
+    def receive(self) -> list[Any]:
+        """The next message."""
+        assert self.channel
+        try:
+            return self.channel.receive()
+        except Gone:
+            self.gone()
+
+    def _wait(self) -> list[Any]:
+        """Serve questions until the answer comes."""
+        while True:
+            message = self.receive()
+            if message[:1] == ["ask"]:
+                self.answer(message[1:])
+            elif message[:1] == ["print"]:
+                self.printed(*message[1:])
+            else:
+                return message
+
+    def _serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
+        try:
+            if self.heap.refused:
+                self._refuse(self.heap.refused)
+            return self.serve(operation, operands, values)
+        except BaseException as error:
+            return self.faults.describe(error, nested=self._depth > 1)
+
+    def _read(self, question: list[Any]) -> tuple[str, Any, list[Any]]:
+        try:
+            operation, operands, packed, table, forgotten = question
+            self.heap.forget(forgotten)
+            return operation, operands, self.heap.unpack(packed, table, self._changeable)
+        except Exception:
+            self.gone()
+
+    def _result(self, kind: str, answer: list[Any]) -> tuple[list[Any], list[Any]]:
+        error: BaseException | None = None
+        try:
+            operands, packed, table, forgotten, notes = answer
+            values = self.heap.unpack(packed, table, self._changeable)
+            refused = self.heap.refused
+            self.received(self.heap.received)
+            self.heap.forget(forgotten)
+            if kind == "fault":
+                error = self.faults.rebuild(operands, values)
+            elif kind == "stop":
+                error = StopIteration(*values)
+            elif kind != "ok":
+                raise Malformed
+            if notes:
+                self.refused(notes)
+        except Exception:
+            self.gone()
+        if error is not None:
+            raise error
+        if refused:
+            self._refuse(refused)
+        return operands, values
+
+    def _refuse(self, reasons: list[str]) -> NoReturn:
+        self.refused(reasons)
+        raise Unservable(reasons[0])
+
+    def _send(self, head: list[Any], values: list[Any]) -> None:
+        """Send a question, or an answer, which is the end of this process's hold on the values."""
+        assert self.channel
+        packed, table, reached = self.heap.pack(values)
+        message = [*head, packed, table, self._forgotten]
+        if head[0] != "ask":
+            values.clear()
+            if not self._depth:
+                self.faults.reset()
+                self._forgotten += self.heap.release()
+            message.append(self.heap.notes)
+        try:
+            self.send(message)
+        except Unservable:
+            self.heap.undo()
+            raise
+        except Gone:
+            self.gone()
+        self._forgotten = []
+        self.heap.notes.clear()
+        self._changeable = self.changeable(self._changeable, reached)
+
+
+def called(
+    objects: Mapping[int, Any], number: int, method: str | None, count: int, names: list[str], values: list[Any]
+) -> tuple[str, list[Any], list[Any]]:
+    """Answer to the call of a shared object, or of a method of it, with ``count`` arguments and some by name."""
+    function = objects[number] if method is None else getattr(objects[number], method)
+    try:
+        return "ok", [], [function(*values[:count], **dict(zip(names, values[count:], strict=True)))]
+    except StopIteration as stop:
+        if method != "__next__":
+            raise
+        return "stop", [], list(stop.args)

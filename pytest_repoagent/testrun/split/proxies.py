@@ -1,0 +1,220 @@
+"""The judge's side of the conversation, in a process that runs the tests and never the program."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Container, Mapping
+from typing import Any, NoReturn
+
+from pytest_repoagent.testrun.split.fabricate import Tracebacks
+from pytest_repoagent.testrun.split.faults import Faults
+from pytest_repoagent.testrun.split.finder import Finder
+from pytest_repoagent.testrun.split.graph import Heap
+from pytest_repoagent.testrun.split.peer import ANSWERS, GONE_EXIT, Channel, Gone, Peer, called
+from pytest_repoagent.testrun.split.plain import Malformed, Unservable
+from pytest_repoagent.testrun.split.standins import StandIns
+from pytest_repoagent.testrun.split.tracing import OWN_FOLDER
+from pytest_repoagent.testrun.split.watch import Watch
+
+__tracebackhide__ = True
+# A plain test run has a script and its main function below pytest; up to Python 3.11, calls through C count too.
+_FRAMES_BELOW = 5 if sys.version_info < (3, 12) else 2
+_NOTE_CHARS = 300
+_PACKAGE = OWN_FOLDER.rpartition("/testrun/")[0] + "/"
+
+
+class Bridge(Peer):
+    """Serves the program's modules to the tests of this process, by asking a worker.
+
+    Where the worker ends, or says what it never should, this process ends at once with ``GONE_EXIT``.
+
+    Attributes:
+        unservable: what tests and program would have shared and cannot in two processes, in words.
+    """
+
+    def __init__(self, work: str, program: Mapping[str, str]) -> None:
+        """Make a bridge that is not connected.
+
+        Args:
+            work: absolute folder of the tests, in which the program's files do not exist.
+            program: relative path -> text of all the program's files.
+        """
+        self._tracebacks = Tracebacks(work, program)
+        standins = StandIns(self.call, self.get, methods=True)
+        super().__init__(Heap(standins, judge=True), Faults(work, self._tracebacks))
+        self.unservable: list[str] = []
+        self._finder = Finder(self, work, program)
+        self._watch = Watch(self._finder, self.refused)
+        self._changeable: set[int] = set()
+        self._granted: dict[int, set[int]] = {}
+        self._unprinted: OSError | None = None
+
+    def install(self) -> None:
+        """Serve what this process imports from now on, and note what tests do behind the bridge's back."""
+        sys.meta_path.insert(0, self._finder)
+        self._watch.start()
+
+    def connect(self, sock: socket.socket) -> None:
+        """Ask the worker at the other end of ``sock`` from now on, and keep a transcript."""
+        self.channel = Channel(sock)
+        self.channel.log = []
+
+    def disconnect(self) -> None:
+        """Leave the worker; the transcript stays."""
+        if self.channel:
+            self.channel.close()
+
+    @property
+    def transcript(self) -> list[tuple[bool, bytes]]:
+        """The messages since :meth:`connect`, in order: whether it was sent, and its bytes."""
+        return (self.channel and self.channel.log) or []
+
+    def resume(self, sock: socket.socket, program: Mapping[str, str]) -> bool:
+        """Ask another worker from now on, if it says to all of the transcript what the first one said.
+
+        Args:
+            sock: where the other worker is.
+            program: its files' texts.
+        """
+        channel = Channel(sock)
+        try:
+            for sent, data in self.transcript:
+                if sent:
+                    channel.send_frame(data)
+                elif not self._same_answer(data, channel.receive_frame()):
+                    return False
+        except Gone:
+            self.gone()
+        self.channel = channel
+        self._finder.program = self._tracebacks.program = program
+        return True
+
+    def _same_answer(self, first: bytes, second: bytes) -> bool:
+        """Whether two workers said the same, besides their notes, of which the second's count."""
+        if first == second:
+            return True
+        try:
+            *one, _ = json.loads(first)
+            *other, notes = json.loads(second)
+        except (TypeError, ValueError, RecursionError):
+            return False
+        if one != other or one[0] not in ANSWERS:
+            return False
+        self.refused(notes)
+        return True
+
+    def load(self, module: str) -> None:
+        """Import a module of the program's."""
+        self.ask("import", [module, self._finder.search_path()], [])
+
+    def get_global(self, module: str, name: str) -> tuple[bool, Any]:
+        """Whether the attribute of a module is the module of that name in it; if not, its value."""
+        operands, (value,) = self.ask("get", [module, name], [])
+        return bool(operands), value
+
+    def names(self, module: str, which: str) -> list[str]:
+        """The names that a star import takes (``names``), or all (``dir``)."""
+        _, (names,) = self.ask(which, [module], [])
+        if type(names) is not list or not all(type(name) is str for name in names):
+            self.gone()
+        return names
+
+    def get(self, owner: Any, name: str) -> Any:
+        """An attribute of an object of the program's."""
+        _, (value,) = self.ask("get", [self.heap.number(owner), name], [])
+        return self._signature(value) if name == "__signature__" else value
+
+    def call(self, number: int, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function of the program's, or a method of an object of its."""
+        operands = [number, method, len(args), list(kwargs), _depth(), sys.getrecursionlimit()]
+        before = self._changeable
+        self._changeable = before | self._granted.get(number, set())
+        try:
+            _, (value,) = self.ask("call", operands, [*args, *kwargs.values()])
+        finally:
+            self._changeable = before
+        return value
+
+    def ask(self, operation: str, operands: list[Any], values: list[Any]) -> tuple[list[Any], list[Any]]:
+        """The operands and the values of the worker's answer; see :meth:`Peer.ask`."""
+        self._watch.look()
+        operands, values = super().ask(operation, operands, values)
+        if self._unprinted:
+            error, self._unprinted = self._unprinted, None
+            raise error
+        if len(values) != 1:
+            self.gone()
+        return operands, values
+
+    def serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
+        """Serve a call back; see :meth:`Peer.serve`."""
+        number, name = operands[:2]
+        if operation == "get":
+            self.refused([f"the program asks for {name} of an object of the tests'"])
+            raise Unservable(name)
+        if operation != "call" or not self.heap.is_callable(number, name):
+            raise Malformed
+        count, names = operands[2:]
+        return called(self.heap.objects, number, name, count, names, values)
+
+    def changeable(self, before: Container[int], reached: set[int]) -> set[int]:
+        """Objects that are part of a call that has not ended; see :meth:`Peer.changeable`."""
+        return self._changeable | reached
+
+    def received(self, numbers: list[int]) -> None:
+        """A generator or closure may go on changing what the call that made it could change."""
+        for number in numbers:
+            self._granted[number] = self._changeable
+
+    def printed(self, stdout: Any, stderr: Any) -> None:
+        """Print what the program printed."""
+        if type(stdout) is not str or type(stderr) is not str:
+            self.gone()
+        try:
+            sys.stdout.write(stdout)
+            sys.stderr.write(stderr)
+        except OSError as error:
+            self._unprinted = error
+
+    def refused(self, reasons: Any) -> None:
+        """Note what did not cross."""
+        for reason in reasons if type(reasons) is list else [None]:
+            if type(reason) is not str:
+                self.gone()
+            about, _, detail = reason.partition(":")
+            if about == "file" and not self._finder.is_trusted(detail):
+                continue
+            if about == "uses" and not self._watch.seeds:
+                continue
+            if reason[:_NOTE_CHARS] not in self.unservable:
+                self.unservable.append(reason[:_NOTE_CHARS])
+
+    def gone(self) -> NoReturn:
+        """Leave at once: no teardown, no report."""
+        os._exit(GONE_EXIT)
+
+    def _signature(self, value: Any) -> Any:
+        import inspect
+
+        try:
+            parameters = [
+                inspect.Parameter(
+                    name, inspect._ParameterKind(kind), default=default if given else inspect.Parameter.empty
+                )
+                for name, kind, given, default in value
+            ]
+            return inspect.Signature(parameters)
+        except (TypeError, ValueError):
+            self.gone()
+
+
+def _depth() -> int:
+    """How deep in the stack the caller's caller would be in a plain test run."""
+    frame, depth = sys._getframe(1), _FRAMES_BELOW
+    while frame:
+        depth += not frame.f_code.co_filename.startswith(_PACKAGE)
+        frame = frame.f_back  # type: ignore[assignment]
+    return depth

@@ -1,0 +1,186 @@
+"""The candidate's process: imports the program and serves the judge's questions about it."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable, Container, Sequence
+from typing import Any, NoReturn
+
+from pytest_repoagent.testrun.split.faults import Faults
+from pytest_repoagent.testrun.split.graph import Heap
+from pytest_repoagent.testrun.split.peer import Channel, Peer, called
+from pytest_repoagent.testrun.split.recorder import record_all
+from pytest_repoagent.testrun.split.standins import StandIns
+
+_PRINT_CHARS = 1 << 20
+_NO_INPUT = "pytest: reading from stdin while output is captured! Consider using `-s`."
+
+
+def serve(sock: socket.socket, work: str, roots: Sequence[str], record: bool = False) -> NoReturn:
+    """Serve one judge to its end.
+
+    Args:
+        sock: where the judge talks.
+        work: the folder with the program, which is the current one.
+        roots: absolute folders to import from, before any others.
+        record: tell the judge about whatever the program does that a sandbox would stop or that does not cross whole.
+    """
+    sys.path[:0] = roots
+    worker = _Worker(Channel(sock), work, record)
+    if record:
+        record_all(worker.heap.notes, work)
+    while True:
+        worker.answer(worker.receive()[1:])
+
+
+class _Everything:
+    def __contains__(self, number: object) -> bool:
+        return True
+
+
+class _Output(io.BytesIO):
+    """What was printed and not yet told; no more than a file could hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+
+    def write(self, data: Any) -> int:
+        if self._limit != resource.RLIM_INFINITY and self.tell() + len(data) > self._limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return super().write(data)
+
+    def close(self) -> None:
+        pass
+
+    def take(self) -> str:
+        """What is new."""
+        data = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return data.decode("utf-8", "replace")
+
+
+class _NoInput(io.TextIOBase):
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> NoReturn:
+        raise OSError(_NO_INPUT)
+
+    readline = readlines = __next__ = read
+
+
+class _Worker(Peer):
+    def __init__(self, channel: Channel, work: str, record: bool) -> None:
+        super().__init__(Heap(StandIns(self._call, self._get, methods=False), judge=False), Faults(work))
+        self.channel = channel
+        self._work = work
+        self._record = record
+        self._path: list[str] = []
+        self._limit = sys.getrecursionlimit()
+        self._outputs = _Output(), _Output()
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(output, "utf-8", "replace", newline="", write_through=True) for output in self._outputs
+        )
+        sys.stdin = _NoInput()
+
+    def serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
+        if operation == "call":
+            *target, depth, limit = operands
+            if limit != self._limit:
+                self._limit = limit
+                sys.setrecursionlimit(limit)
+            answer: tuple[str, list[Any], list[Any]] = _at_depth(
+                depth - _own_depth(), called, self.heap.objects, *target, values
+            )
+            return answer
+        if operation == "import":
+            name, path = operands
+            self._set_path(path)
+            # Not import_module, whose own frame would be part of a traceback.
+            __import__(name)
+            return "ok", [], [None]
+        owner = sys.modules[operands[0]] if type(operands[0]) is str else self.heap.objects[operands[0]]
+        if operation == "get":
+            return self._attribute(owner, *operands)
+        return "ok", [], [_ASIDE[operation](owner)]
+
+    def changeable(self, before: Container[int], reached: set[int]) -> Container[int]:
+        return _Everything()
+
+    def refused(self, reasons: Any) -> None:
+        self.heap.notes += reasons
+
+    def gone(self) -> NoReturn:
+        os._exit(0)
+
+    def send(self, message: list[Any]) -> None:
+        """Send a message, and before it what was printed until now."""
+        assert self.channel
+        stdout, stderr = (output.take() for output in self._outputs)
+        for first in range(0, max(len(stdout), len(stderr)), _PRINT_CHARS):
+            part = slice(first, first + _PRINT_CHARS)
+            self.channel.send(["print", stdout[part], stderr[part]])
+        if not self._record:
+            self.heap.notes.clear()
+        super().send(message)
+
+    def _set_path(self, path: list[str]) -> None:
+        """Import from the folders that the judge imports from, which are told relative to ``work``."""
+        before, self._path = self._path, [os.path.join(self._work, folder) for folder in path]
+        sys.path[:] = [*self._path, *(folder for folder in sys.path if folder not in before)]
+
+    def _attribute(self, owner: Any, called: Any, name: str) -> tuple[str, list[Any], list[Any]]:
+        if name == "__signature__" and type(called) is int:
+            return "ok", [], [_signature(owner)]
+        value = getattr(owner, name)
+        if type(called) is str and value is sys.modules.get(f"{called}.{name}"):
+            return "ok", ["submodule"], [None]
+        return "ok", [], [value]
+
+    def _call(self, number: int, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        _, (value,) = self.ask("call", [number, method, len(args), list(kwargs)], [*args, *kwargs.values()])
+        return value
+
+    def _get(self, owner: Any, name: str) -> Any:
+        _, (value,) = self.ask("get", [self.heap.number(owner), name], [])
+        return value
+
+
+def _names(module: Any) -> list[str]:
+    """What ``from module import *`` imports."""
+    listed = getattr(module, "__all__", None)
+    return [name for name in vars(module) if not name.startswith("_")] if listed is None else list(listed)
+
+
+def _signature(function: Any) -> list[tuple[Any, ...]]:
+    import inspect
+
+    parameters = inspect.signature(function).parameters.values()
+    return [
+        (p.name, int(p.kind), p.default is not p.empty, p.default if p.default is not p.empty else None)
+        for p in parameters
+    ]
+
+
+_ASIDE: dict[str, Callable[[Any], Any]] = {"names": _names, "dir": dir}
+
+
+def _own_depth() -> int:
+    frame, depth = sys._getframe(1), 0
+    while frame := frame.f_back:  # type: ignore[assignment]
+        depth += 1
+    return depth
+
+
+def _at_depth(more: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call from as deep in the stack as the judge's test is, so that the recursion limit falls where it would there."""
+    if more > 0:
+        return _at_depth(more - 1, function, *arguments)
+    return function(*arguments)

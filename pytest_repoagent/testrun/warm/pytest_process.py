@@ -1,0 +1,174 @@
+"""The processes that have pytest in them: one that imports it, and its forks.
+
+A *template* has collected one task's tests, with proxies where they import the program. Forked from it, a *judge*
+runs them against one candidate's worker. Where a candidate answers otherwise at import than the pristine program did,
+the tests are collected anew, and where tests cannot be split from their program, both run in one process: these are
+forked from the pytest process itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import inspect
+import os
+import socket
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
+from typing import Any, NoReturn
+
+import pytest
+from _pytest.config import default_plugins
+
+from pytest_repoagent.testrun.child import Reporter, run_pytest
+from pytest_repoagent.testrun.sandbox.confine import Confinement
+from pytest_repoagent.testrun.split.proxies import Bridge
+from pytest_repoagent.testrun.warm import messages
+from pytest_repoagent.testrun.warm.fork import NOTES, Noted, fork, note, reap, settle, spawn
+from pytest_repoagent.testrun.warm.wire import Session
+
+CHANNEL, WORKER = 4, 5
+_TEMPLATE_CONNECTION = CHANNEL
+# Before the task's own arguments. Capturing file descriptors needs files, and these are the server's pipes anyway.
+_FIRST_ARGS = ("--capture=sys",)
+
+
+def serve(connection: socket.socket) -> NoReturn:
+    """Make templates and run sessions that need none, until the server is gone."""
+    for plugin in default_plugins:
+        importlib.import_module(f"_pytest.{plugin}")
+    _warm_up()
+    messages.send(connection, {})
+    while True:
+        request, fds = _next(connection)
+        session = Session.load(request["session"])
+        if request["op"] == "template":
+            spawn(fds, partial(_template, session))
+            messages.close(fds)
+        else:
+            with closing(session.barriers.prepare()) as confinement:
+                pid = spawn(fds, partial(_judge, session, confinement), confinement.filenos())
+            _answer(connection, pid, fds)
+        _bury_ended_templates()
+
+
+def _warm_up() -> None:
+    """Do once what every fork would do again."""
+    inspect.getmodule(_warm_up.__code__.replace(co_filename="<none>"))  # remembers where each module's source is
+    gc.collect()
+    gc.freeze()
+
+
+def _next(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    try:
+        return messages.receive(connection)
+    except messages.Closed:
+        os._exit(0)
+
+
+def _answer(connection: socket.socket, pid: int, fds: list[int]) -> None:
+    """Say who the child is, then how it ended."""
+    messages.close(fds)
+    messages.send(connection, {"pid": pid})
+    messages.send(connection, reap(pid))
+
+
+def _bury_ended_templates() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _judge(session: Session, confinement: Confinement) -> NoReturn:
+    """Collect and run the tests, with a worker that holds the program or with the program in this process."""
+    settle(session.work, session.home)
+    confinement.enter()
+    reporter = Reporter()
+    reporter.attach(CHANNEL, session.nonce)
+    if session.split:
+        _connect(session)
+    os.close(NOTES)
+    run_pytest([*_FIRST_ARGS, *session.args], reporter)
+
+
+def _template(session: Session) -> NoReturn:
+    settle(session.work, session.home)
+    reporter = Reporter()
+    collected = _Collected(socket.socket(fileno=_TEMPLATE_CONNECTION), _connect(session), reporter)
+    run_pytest([*_FIRST_ARGS, *session.args], reporter, [collected])
+
+
+def _connect(session: Session) -> Bridge:
+    bridge = Bridge(session.work, session.program)
+    bridge.install()
+    bridge.connect(socket.socket(fileno=WORKER))
+    return bridge
+
+
+class _Collected:
+    """A pytest plugin that halts a session between collection and the tests, and forks it for each run."""
+
+    def __init__(self, connection: socket.socket, bridge: Bridge, reporter: Reporter) -> None:
+        self._connection = connection
+        self._bridge = bridge
+        self._reporter = reporter
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Each fork goes on into pytest's own loop; the template itself stays here until the server drops it."""
+        if session.testsfailed:
+            os._exit(1)
+        _silence(session.config.pluginmanager)
+        self._bridge.disconnect()
+        messages.send(self._connection, {"prepared": True})
+        _warm_up()
+        self._become_judge()
+        try:
+            yield
+        finally:
+            for reason in self._bridge.unservable:
+                note("unservable", reason)
+        # The session's own end belongs to no verdict, and tearing pytest down costs more than the tests.
+        self._reporter.send("finished")
+        os._exit(0)
+
+    def _become_judge(self) -> None:
+        known = list(self._bridge.unservable)
+        while True:
+            request, fds = _next(self._connection)
+            session = Session.load(request["session"])
+            with closing(session.barriers.prepare()) as confinement:
+                pid = fork(fds, confinement.filenos())
+                if pid == 0:
+                    self._connection.detach()  # its file descriptor is the report channel now
+                    with Noted():
+                        self._prepare(session, confinement, known)
+                    return
+            _answer(self._connection, pid, fds)
+
+    def _prepare(self, session: Session, confinement: Confinement, known: list[str]) -> None:
+        settle(session.work, session.home)
+        confinement.enter()
+        self._bridge.unservable[:] = known  # what the fork and this have done is not the tests' doing
+        if not self._bridge.resume(socket.socket(fileno=WORKER), session.program):
+            note("stale")
+            os._exit(0)
+        self._reporter.attach(CHANNEL, session.nonce)
+
+
+class _Silent:
+    """Stands in for the terminal reporter, whose work nobody would see, where others ask for it."""
+
+    def __init__(self, reporter: object) -> None:
+        self._reporter = reporter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reporter, name)
+
+
+def _silence(plugins: pytest.PytestPluginManager) -> None:
+    name = "terminalreporter"
+    plugins.register(_Silent(plugins.unregister(name=name)), name)

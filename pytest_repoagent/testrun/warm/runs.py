@@ -1,0 +1,261 @@
+"""Making runs: a scratch folder, a worker for the candidate, a judge for the tests, and the barriers around both.
+
+What a run reports goes from the judge to the driver and is never in this process: its forks become the next
+candidates, which could search their memory for what was expected of the last one.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, get_args
+
+from pytest_repoagent.testrun.sandbox import selftest
+from pytest_repoagent.testrun.sandbox.confine import Confinement
+from pytest_repoagent.testrun.sandbox.layers import Layers
+from pytest_repoagent.testrun.sandbox.limits import ProcessLimits
+from pytest_repoagent.testrun.sandbox.seccomp import Profile
+from pytest_repoagent.testrun.split import worker
+from pytest_repoagent.testrun.warm import libraries, messages, orphans
+from pytest_repoagent.testrun.warm.fork import NOTES, kill, reap, settle, spawn
+from pytest_repoagent.testrun.warm.watch import Ends, read_notes, watch
+from pytest_repoagent.testrun.warm.wire import Barriers, Session
+
+Files = Mapping[str, bytes]
+"""Relative path -> content."""
+WORKER_FILES, JUDGE_FILES = 64, 256
+TEMPLATE_TIMEOUT_S = 20.0
+_WORKER_CONNECTION = 4
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the kernel bounds; see :class:`~pytest_repoagent.testrun.base.Limits`."""
+
+    cpu_s: int
+    memory_bytes: int
+    file_bytes: int
+
+    def process(self, open_files: int) -> ProcessLimits:
+        """The limits of one process."""
+        return ProcessLimits(self.cpu_s, self.memory_bytes, self.file_bytes, open_files)
+
+
+@dataclass(frozen=True)
+class Tests:
+    """A task's trusted side.
+
+    Attributes:
+        folder: where its pristine files are, in ``work``, without those of the program.
+        program: the program's pristine files.
+        args: pytest's arguments.
+    """
+
+    __test__ = False
+
+    folder: Path
+    program: Files
+    args: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One run as the driver ordered it.
+
+    Attributes:
+        program: the program's files, the candidate's laid over the pristine ones.
+        bounds: what the kernel bounds.
+        nonce: stands before each report.
+        pipes: the driver's pipes: reports, stdout, stderr.
+        record: the program is trusted, and it is to be noted where it would not get along in a worker.
+    """
+
+    program: Files
+    bounds: Bounds
+    nonce: str
+    pipes: Sequence[int]
+    record: bool = False
+
+
+class ChildFailed(Exception):
+    """A child did not get as far as its work: a barrier did not go up, or this package has a bug."""
+
+
+class Littered(Exception):
+    """A run left folders that cannot be removed; another server has another place."""
+
+
+class Runs:
+    """Makes one run after the other."""
+
+    def __init__(self, control: socket.socket, layers: Layers, scratch: Path) -> None:
+        """Start the pytest process.
+
+        Args:
+            control: the driver's socket; a run is abandoned when it closes.
+            layers: what every child is kept in.
+            scratch: a folder that is made anew for each run.
+        """
+        self.scratch = scratch
+        self._control = control
+        self._layers = layers
+        # The package may bring corrected programs along.
+        self._readable = libraries.readable(hidden=Path(__file__).resolve().parents[2])
+        self._null = os.open(os.devnull, os.O_RDWR)
+        self._warm_up()
+        self._pytest, other = socket.socketpair()
+        with other:
+            self._pytest_pid = spawn([self._null, self._null, 2, 2, other.fileno()], _become_pytest_process)
+
+    def _warm_up(self) -> None:
+        """Do once what every fork would do again."""
+        for profile in get_args(Profile):
+            Confinement(self._layers, profile, Bounds(1, 1 << 30, 1).process(JUDGE_FILES), (), ()).close()
+        gc.collect()
+        gc.freeze()
+
+    def wait_for_pytest(self) -> None:
+        """Until pytest is imported.
+
+        Raises:
+            messages.Closed: it cannot be.
+        """
+        messages.receive(self._pytest)
+
+    def self_test(self, canary: str) -> list[str]:
+        """The barriers that a worker gets through; ``canary`` is a file that it must not see."""
+        self._refill({})
+        with closing(self._worker_barriers(Bounds(5, 1 << 30, 1 << 20)).prepare()) as confinement:
+            return selftest.run(self._layers, confinement.enter, canary)
+
+    def template(self, tests: Tests, bounds: Bounds) -> socket.socket | None:
+        """The socket of a process that has collected the tests, where they can be collected apart from the program."""
+        null = (self._null, self._null, self._null)
+        order = Order(tests.program, bounds, "", null, record=True)
+        home = self._refill(order.program)
+        here, there = socket.socketpair()
+        judge_end, worker_end = socket.socketpair()
+        notes, notes_end = os.pipe()
+        with there, judge_end, worker_end:
+            pid = self._spawn_worker(order, worker_end, notes_end)
+            session = self._session(tests, order, home)
+            fds = [*null, notes_end, there.fileno(), judge_end.fileno()]
+            messages.send(self._pytest, {"op": "template", "session": session.dump()}, fds)
+        try:
+            os.close(notes_end)
+            here.settimeout(TEMPLATE_TIMEOUT_S)
+            messages.receive(here)
+            here.settimeout(None)
+        except (messages.Closed, TimeoutError):
+            here.close()
+            self._raise_failures(read_notes(notes))
+            return None
+        finally:
+            os.close(notes)
+            kill(pid)
+            reap(pid)
+        return here
+
+    def split(self, tests: Tests, order: Order, template: socket.socket | None = None) -> Ends:
+        """Run the tests in one process, forked from a template or collecting anew, and the program in another."""
+        home = self._refill(order.program)
+        judges = template or self._pytest
+        judge_end, worker_end = socket.socketpair()
+        notes, notes_end = os.pipe()
+        with judge_end, worker_end:
+            pid = self._spawn_worker(order, worker_end, notes_end)
+            fds = [*self._judge_fds(order, notes_end), judge_end.fileno()]
+            messages.send(judges, {"op": "run", "session": self._session(tests, order, home).dump()}, fds)
+        os.close(notes_end)
+        return self._finish(judges, pid, notes)
+
+    def together(self, tests: Tests, order: Order, profile: Profile) -> Ends:
+        """Run tests and program in one process."""
+        home = self._refill(order.program, tests.folder / "work")
+        notes, notes_end = os.pipe()
+        barriers = replace(self._judge_barriers(order.bounds, (), (str(self.scratch),)), profile=profile)
+        session = Session(str(self.scratch / "work"), home, tests.args, order.nonce, False, {}, barriers)
+        messages.send(self._pytest, {"op": "run", "session": session.dump()}, self._judge_fds(order, notes_end))
+        os.close(notes_end)
+        return self._finish(self._pytest, None, notes)
+
+    def _session(self, tests: Tests, order: Order, home: str) -> Session:
+        barriers = self._judge_barriers(order.bounds, (str(tests.folder),), (home,))
+        sources = {path: data.decode("utf-8", "replace") for path, data in order.program.items()}
+        return Session(str(tests.folder / "work"), home, tests.args, order.nonce, True, sources, barriers)
+
+    def _judge_barriers(self, bounds: Bounds, read: tuple[str, ...], write: tuple[str, ...]) -> Barriers:
+        return Barriers(self._layers, "files", bounds.process(JUDGE_FILES), (*self._readable, *read), write)
+
+    def _worker_barriers(self, bounds: Bounds) -> Barriers:
+        read = (*self._readable, str(self.scratch / "work"))
+        return Barriers(self._layers, "pure", bounds.process(WORKER_FILES), read)
+
+    def _judge_fds(self, order: Order, notes: int) -> list[int]:
+        channel, stdout, stderr = order.pipes
+        return [self._null, stdout, stderr, notes, channel]
+
+    def _spawn_worker(self, order: Order, connection: socket.socket, notes: int) -> int:
+        _, stdout, stderr = order.pipes
+        fds = [self._null, stdout, stderr, notes, connection.fileno()]
+        with closing(self._worker_barriers(order.bounds).prepare()) as confinement:
+            return spawn(fds, partial(self._become_worker, order, confinement), confinement.filenos())
+
+    def _become_worker(self, order: Order, confinement: Confinement) -> NoReturn:
+        work = str(self.scratch / "work")
+        settle(work, str(self.scratch / "none"))
+        faulthandler.enable()
+        confinement.enter()
+        os.close(NOTES)
+        worker.serve(socket.socket(fileno=_WORKER_CONNECTION), work, [work], order.record)
+
+    def _finish(self, judges: socket.socket, worker_pid: int | None, notes: int) -> Ends:
+        try:
+            ends = watch(self._control, judges, worker_pid, notes)
+        finally:
+            os.close(notes)
+        orphans.bury(own=self._pytest_pid)
+        self._raise_failures(ends.notes)
+        return ends
+
+    def _raise_failures(self, notes: list[list[str]]) -> None:
+        for kind, text in notes:
+            if kind == "failed":
+                raise ChildFailed(text)
+
+    def _refill(self, program: Files, tests: Path | None = None) -> str:
+        """Empty the scratch folder and put a program into ``work``, over a copy of ``tests``; the new ``home``."""
+        if self.scratch.exists():
+            self._clear()
+        work, home = self.scratch / "work", self.scratch / "home"
+        self.scratch.mkdir(parents=True)
+        if tests is None:
+            work.mkdir()
+        else:
+            shutil.copytree(tests, work)
+        home.mkdir()
+        for path, data in program.items():
+            file = work / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        return str(home)
+
+    def _clear(self) -> None:
+        try:
+            shutil.rmtree(self.scratch)
+        except (OSError, RecursionError) as error:
+            raise Littered(str(self.scratch)) from error
+
+
+def _become_pytest_process() -> NoReturn:
+    from pytest_repoagent.testrun.warm import pytest_process
+
+    pytest_process.serve(socket.socket(fileno=4))

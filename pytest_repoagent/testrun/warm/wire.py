@@ -1,0 +1,70 @@
+"""What the server asks of the pytest processes, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from pytest_repoagent.testrun.sandbox.confine import Confinement
+from pytest_repoagent.testrun.sandbox.layers import Layers
+from pytest_repoagent.testrun.sandbox.limits import ProcessLimits
+from pytest_repoagent.testrun.sandbox.seccomp import Profile
+
+
+@dataclass(frozen=True)
+class Barriers:
+    """What a child keeps itself in: the layers, the resource limits, and the paths that it may read and write."""
+
+    layers: Layers
+    profile: Profile
+    limits: ProcessLimits
+    read: tuple[str, ...]
+    write: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, fields: Mapping[str, Any]) -> Self:
+        """The object whose ``asdict`` was sent."""
+        layers, limits = Layers(**fields["layers"]), ProcessLimits(**fields["limits"])
+        return cls(layers, fields["profile"], limits, tuple(fields["read"]), tuple(fields["write"]))
+
+    def prepare(self) -> Confinement:
+        """Do in the parent, where it costs less, what can be done there.
+
+        Raises:
+            OSError: a path does not exist, or the kernel refuses.
+        """
+        return Confinement(self.layers, self.profile, self.limits, self.read, self.write)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A pytest session to run or, for a template, to prepare.
+
+    Attributes:
+        work: the folder with the tests; the whole workspace where tests and program share a process.
+        home: an empty folder of its own.
+        args: pytest's arguments.
+        nonce: stands before each event.
+        split: the program is in a worker.
+        program: the program's files, path -> source text; empty where they are in ``work``.
+        barriers: what the process keeps itself in.
+    """
+
+    work: str
+    home: str
+    args: tuple[str, ...]
+    nonce: str
+    split: bool
+    program: Mapping[str, str]
+    barriers: Barriers
+
+    @classmethod
+    def load(cls, fields: Mapping[str, Any]) -> Self:
+        """The object whose :meth:`dump` was sent."""
+        barriers = Barriers.load(fields["barriers"])
+        return cls(**{**fields, "args": tuple(fields["args"]), "barriers": barriers})
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON can carry it."""
+        return asdict(self)
