@@ -228,6 +228,8 @@ class Agent:
             duration_s=round(verdict.duration_s, 6),
             cpu_s=round(verdict.cpu_s, 6),
             runner=verdict.runner,
+            judge=verdict.judge,
+            sandbox=verdict.sandbox,
         )
         return verdict
 

@@ -12,8 +12,10 @@ from filelock import FileLock
 
 from pytest_repoagent import trace
 from pytest_repoagent.agent import Agent
+from pytest_repoagent.errors import UsageError
 from pytest_repoagent.fold import fold, read_finished
 from pytest_repoagent.goals import paraphrase
+from pytest_repoagent.isolation import describe
 from pytest_repoagent.models.base import Model, ModelContext, RolloutKey
 from pytest_repoagent.protocol.render import system_prompt
 from pytest_repoagent.registry import Registry
@@ -61,9 +63,9 @@ class Engine:
         """Fail now where every rollout would fail.
 
         Raises:
-            UsageError: a model cannot be used, or the test runner is unknown.
+            UsageError: a model or the test runner cannot be used.
         """
-        self.runner()
+        self.runner().check()
         for spec in self.settings.model:
             self.model(spec).check()
 
@@ -74,9 +76,22 @@ class Engine:
         return self._models[spec]
 
     def runner(self) -> Runner:
-        """This process' test runner."""
+        """This process' test runner.
+
+        Raises:
+            UsageError: it is unknown, cannot be made here, or has less of a sandbox than ``--sandbox=strict`` demands.
+        """
         if self._runner is None:
-            self._runner = self.registry.runner(self.settings.runner)
+            settings = self.settings
+            runner = self.registry.runner(settings.runner, settings.sandbox)
+            if settings.sandbox == "strict" and runner.sandbox != "full":
+                runner.close()
+                raise UsageError(
+                    f"--sandbox=strict wants a full sandbox, but that of --runner={settings.runner} is "
+                    f"{describe(runner.sandbox)} here; `repoagent doctor` says what this machine lacks for "
+                    f"--runner=warm and how to get it"
+                )
+            self._runner = runner
         return self._runner
 
     def run(self, key: RolloutKey) -> Rollout:
@@ -94,22 +109,24 @@ class Engine:
                 return done
             attempt = len(attempts)
             path = self.run_dir / f"{stem}.{attempt:03}.jsonl"
+            runner = self.runner()
             with trace.Trace(path) as log:
-                self._rollout(key, attempt, log)
+                self._rollout(key, attempt, runner, log)
             return fold(log.events, str(path))
 
     def close(self) -> None:
-        """Stop what this process keeps running."""
+        """Stop what this process keeps running; what is needed again is made again."""
         if self._runner is not None:
             self._runner.close()
+            self._runner = None
 
-    def _rollout(self, key: RolloutKey, attempt: int, log: trace.Trace) -> None:
+    def _rollout(self, key: RolloutKey, attempt: int, runner: Runner, log: trace.Trace) -> None:
         task = self.tasks[key.task_id]
         files = self.source.files(task)
         workspace = Workspace(files.root, files.paths, task.editable)
 
         def run_tests() -> Verdict:
-            return self.runner().run(
+            return runner.run(
                 Job(
                     root=files.root,
                     paths=files.paths,
@@ -118,6 +135,7 @@ class Engine:
                     expected_passed=task.expected_tests.passed,
                     expected_skipped=task.expected_tests.skipped,
                     limits=Limits(cpu_s=self.settings.test_timeout),
+                    editable=task.editable,
                 )
             )
 
@@ -131,7 +149,7 @@ class Engine:
             index=key.index,
             seed=key.seed,
             attempt=attempt,
-            run=self._run_facts(),
+            run=self._run_facts(runner),
             task=_task_facts(task),
         )
         Agent(
@@ -164,7 +182,7 @@ class Engine:
     def _system_prompt(self) -> str:
         return system_prompt([tool.spec for tool in self.registry.tools.values()], self.settings.test_policy)
 
-    def _run_facts(self) -> dict[str, Any]:
+    def _run_facts(self, runner: Runner) -> dict[str, Any]:
         return {
             "started_at": self.started_at,
             "settings": self.settings.recorded(),
@@ -175,6 +193,8 @@ class Engine:
             "source": self.suite.source,
             "commit": self.suite.commit,
             "versions": {"pytest_repoagent": version("pytest-repoagent"), "python": platform.python_version()},
+            "runner": runner.name,
+            "sandbox": runner.sandbox,
         }
 
 

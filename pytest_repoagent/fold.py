@@ -121,6 +121,8 @@ def _test_run(event: Mapping[str, Any]) -> TestRun:
         duration_s=event["duration_s"],
         cpu_s=event["cpu_s"],
         runner=event["runner"],
+        judge=event.get("judge"),
+        sandbox=event.get("sandbox"),
     )
 
 

@@ -10,13 +10,13 @@ and then ``pytest --model=mine:large``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_repoagent.models.base import ModelFactory
     from pytest_repoagent.sources import SourceFactory
-    from pytest_repoagent.testrun.base import Runner
+    from pytest_repoagent.testrun.base import RunnerFactory
     from pytest_repoagent.tools import Tool
 
 
@@ -32,5 +32,8 @@ def pytest_repoagent_sources() -> Mapping[str, SourceFactory]:  # type: ignore[e
     """Task sources: a suite's ``source`` -> factory (see :mod:`pytest_repoagent.sources.base`)."""
 
 
-def pytest_repoagent_runners() -> Mapping[str, Callable[[], Runner]]:  # type: ignore[empty-body]
-    """Test runners: the word after ``--runner`` -> factory (see :mod:`pytest_repoagent.testrun.base`)."""
+def pytest_repoagent_runners() -> Mapping[str, RunnerFactory]:  # type: ignore[empty-body]
+    """Test runners: the word after ``--runner`` -> factory, called with the ``--sandbox`` mode.
+
+    :mod:`pytest_repoagent.testrun.base` says what a runner is.
+    """

@@ -49,7 +49,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("rollout-timeout", "wall seconds of one rollout (default: 900)", {"metavar": "S"}),
     Option("test-policy", "when the driver runs tests: never, on_write or final (default: on_write)"),
     Option("test-timeout", "CPU seconds of one test run (default: 10)", {"metavar": "S"}),
-    Option("runner", "test runner (default: subprocess)", {"metavar": "NAME"}),
+    Option("runner", "test runner (default: warm)", {"metavar": "NAME"}),
+    Option(
+        "sandbox",
+        "auto, strict or none: the barriers around code a model wrote (default: auto)",
+        {"metavar": "MODE"},
+    ),
     Option("window", "what of the conversation is sent: full or last_k:N (default: full)"),
     Option(
         "paraphrase",

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_repoagent import isolation
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import InfrastructureError, RepoAgentError, UsageError
 from pytest_repoagent.store.connection import BUSY_TIMEOUT_S
 from pytest_repoagent.store.ingest import ingest
-from pytest_repoagent.store.reader import recorded_keys
+from pytest_repoagent.store.reader import recorded_keys, run_sandbox
 from pytest_repoagent.store.writer import prepare
 from pytest_repoagent.summary import summarise, write_report
 
@@ -53,6 +54,7 @@ class Recorder:
         self.reported: set[str] = set()
         self.skipped: set[str] = set()
         self.trouble: list[str] = []
+        self.sandbox = isolation.describe(engine.runner().sandbox)
         self._check_report()
         prepare(self.store)
         engine.run_dir.mkdir(parents=True)
@@ -63,7 +65,8 @@ class Recorder:
         settings, suite = self.engine.settings, self.engine.suite
         lines = [
             f"repoagent: {suite.name}, tasks {len(suite.tasks)}, rollouts of each {settings.rollouts}, "
-            f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.shown}"
+            f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.shown}",
+            f"repoagent: runner {settings.runner}, sandbox {self.sandbox}",
         ]
         if self.earlier.written:
             lines.append(f"repoagent: recorded {self.earlier.written} rollouts that earlier sessions had finished")
@@ -112,10 +115,13 @@ class Recorder:
         terminalreporter.section("repoagent", sep="=")
         try:
             lines = summarise(self.store, self.engine.run_id)
+            facts, warnings = isolation.summarise(run_sandbox(self.store, self.engine.run_id))
         except RepoAgentError as error:
-            lines = [f"no summary: {error}"]
-        for line in lines:
+            lines, facts, warnings = [f"no summary: {error}"], [], []
+        for line in [*lines, *facts]:
             terminalreporter.write_line(line)
+        for line in warnings:
+            terminalreporter.write_line(line, yellow=True)
         terminalreporter.write_line(f"store: {self.shown}, run {self.engine.run_id}")
         for line in self.trouble:
             terminalreporter.write_line(line, red=True, bold=True)

@@ -12,7 +12,7 @@ from pytest_repoagent.models.base import Model, ModelContext, ModelFactory
 from pytest_repoagent.sources import SOURCES, SourceFactory, open_source
 from pytest_repoagent.sources.base import Source, SourceContext, default_cache_dir
 from pytest_repoagent.suites import Suite
-from pytest_repoagent.testrun.base import Runner
+from pytest_repoagent.testrun.base import Runner, RunnerFactory, SandboxMode
 from pytest_repoagent.tools import BUILT_IN, Tool
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ def _lazy(module: str, attribute: str) -> Callable[..., Any]:
 MODELS: Mapping[str, ModelFactory] = {
     name: _lazy(f"models.{name}", "create") for name in ("together", "openai", "repair", "oracle", "novice", "replay")
 }
-RUNNERS: Mapping[str, Callable[[], Runner]] = {"subprocess": _lazy("testrun.subprocess_runner", "SubprocessRunner")}
+_subprocess_runner = _lazy("testrun.subprocess_runner", "SubprocessRunner")
+RUNNERS: Mapping[str, RunnerFactory] = {
+    "warm": _lazy("testrun.warm_runner", "WarmRunner"),
+    "subprocess": lambda sandbox: cast(Runner, _subprocess_runner()),
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Registry:
     models: Mapping[str, ModelFactory]
     tools: Mapping[str, Tool]
     sources: Mapping[str, SourceFactory]
-    runners: Mapping[str, Callable[[], Runner]]
+    runners: Mapping[str, RunnerFactory]
 
     def resolve(self, spec: str) -> str:
         """The full spec of a model as given.
@@ -79,7 +83,7 @@ class Registry:
         """
         return open_source(SourceContext(quixbugs, suite, default_cache_dir()), self.sources)
 
-    def runner(self, name: str) -> Runner:
+    def runner(self, name: str, sandbox: SandboxMode) -> Runner:
         """A new test runner.
 
         Raises:
@@ -87,7 +91,7 @@ class Registry:
         """
         if name not in self.runners:
             raise UsageError(f"--runner={name} is unknown; there are {', '.join(sorted(self.runners))}")
-        return self.runners[name]()
+        return self.runners[name](sandbox)
 
 
 def built_in(default_provider: str = "together") -> Registry:

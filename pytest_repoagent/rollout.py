@@ -16,7 +16,11 @@ NOT_COUNTED: frozenset[str] = frozenset({"provider_error", "infrastructure_error
 
 @dataclass(frozen=True)
 class TestRun:
-    """One run of the task's tests by the driver, after step ``step`` (None: at the end of the rollout)."""
+    """One run of the task's tests by the driver, after step ``step`` (None: at the end of the rollout).
+
+    ``judge`` and ``sandbox`` are as in :class:`pytest_repoagent.testrun.base.Verdict`, None where a trace of an
+    earlier version does not say.
+    """
 
     __test__ = False
 
@@ -28,6 +32,8 @@ class TestRun:
     duration_s: float
     cpu_s: float
     runner: str
+    judge: str | None
+    sandbox: str | None
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ def _begin(config: pytest.Config) -> None:
     config.pluginmanager.register(_WorkerSetup(engine), "repoagent-workers")
     if config.getoption("dist", "no") == "no":
         config.pluginmanager.register(_Plan(engine, "main"), "repoagent-plan")
+    else:  # the workers run everything
+        engine.close()
 
 
 def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:

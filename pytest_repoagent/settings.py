@@ -16,6 +16,7 @@ from pytest_repoagent.goals import TEMPLATES
 from pytest_repoagent.item_limits import ItemLimits
 from pytest_repoagent.options import OPTIONS
 from pytest_repoagent.protocol.render import check_window
+from pytest_repoagent.testrun.base import SandboxMode
 
 if TYPE_CHECKING:
     import pytest
@@ -50,6 +51,7 @@ class Settings(BaseModel):
         seed: of rollout 0; rollout ``i`` uses ``seed + i``.
         rollout_timeout: wall seconds.
         test_timeout: CPU seconds of one test run.
+        sandbox: ``auto`` takes the best this machine offers, ``strict`` refuses less than all, ``none`` takes none.
         request_timeout: seconds.
         price: USD per million prompt and completion tokens.
         store: the DuckDB file; traces are in a folder beside it.
@@ -70,7 +72,8 @@ class Settings(BaseModel):
     rollout_timeout: float = Field(default=900.0, gt=0)
     test_policy: Literal["never", "on_write", "final"] = "on_write"
     test_timeout: float = Field(default=10.0, gt=0, le=86_400)
-    runner: str = "subprocess"
+    runner: str = "warm"
+    sandbox: SandboxMode = "auto"
     window: Annotated[str, AfterValidator(check_window)] = "full"
     paraphrase: int = Field(default=0, ge=0, le=len(TEMPLATES))
     tool_protocol: Literal["json"] = "json"
@@ -94,8 +97,8 @@ class Settings(BaseModel):
     def settings_hash(self, prompt: str) -> str:
         """Names what shapes a rollout besides task, model, index and seed; 16 hex digits.
 
-        Runs with the same hash may be pooled: where things are, what an item tolerates, retries and prices are not
-        part of it, the system prompt (``prompt``, which shows the tools) is.
+        Runs with the same hash may be pooled: where things are, what an item tolerates, retries, prices and the
+        sandbox are not part of it, the system prompt (``prompt``, which shows the tools) is.
         """
         shaping = self.model_dump(
             mode="json",

@@ -5,7 +5,8 @@ One JSON object a line, each with ``kind`` and ``ts`` (UTC, ISO 8601). In order,
 ``run_start``
     ``schema`` (1), ``rollout_id``, ``run_id``, ``task_id``, ``model``, ``index``, ``seed``, ``attempt``,
     ``run`` (the run's facts: ``settings``, ``settings_hash``, ``suite``, ``suite_sha256``, ``split``, ``source``,
-    ``commit``, ``versions``, ``started_at``), ``task`` (``family``, ``metadata``, ``expected_files``).
+    ``commit``, ``versions``, ``started_at``, ``runner``, ``sandbox``), ``task`` (``family``, ``metadata``,
+    ``expected_files``).
 ``llm_request``
     ``step``, ``new_messages`` (what the conversation gained since the last request besides the assistant's reply,
     which is the last step's ``raw``; so a trace grows linearly), ``window``, ``prompt_sha256`` (of the messages
@@ -17,12 +18,14 @@ One JSON object a line, each with ``kind`` and ``ts`` (UTC, ISO 8601). In order,
     ``step``, ``ok``, ``code``, ``content``, ``duration_s``.
 ``test_run``
     ``step`` (null for the run at the end), ``passed``, ``reason``, ``counts``, ``text``, ``duration_s``,
-    ``cpu_s``, ``runner``.
+    ``cpu_s``, ``runner``, ``judge``, ``sandbox``.
 ``final``
     ``step``, ``summary``, ``changes``.
 ``run_end``
     ``outcome``, ``success``, ``error``, ``cause``, ``duration_s``, ``diff``, ``files_touched``, ``loop_detections``,
     ``reflection_count``, ``cost_usd``.
+
+Traces of before the sandbox lack ``judge`` and ``sandbox``, and ``runner`` and ``sandbox`` of ``run``.
 """
 
 from __future__ import annotations

@@ -86,6 +86,8 @@ def events(
                 "source": "quixbugs",
                 "commit": "4257f44",
                 "versions": {"pytest_repoagent": "0.1.0"},
+                "runner": "warm",
+                "sandbox": "full",
             },
             "task": {
                 "family": task.partition("/")[2],
@@ -151,7 +153,9 @@ def events(
                 "text": f"tests {text}",
                 "duration_s": 0.02,
                 "cpu_s": 0.01,
-                "runner": "subprocess",
+                "runner": "warm",
+                "judge": "split",
+                "sandbox": "full",
             }
         )
     out.append(

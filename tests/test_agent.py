@@ -74,6 +74,8 @@ def verdict(passed: bool) -> Verdict:
         duration_s=0.1,
         cpu_s=0.1,
         runner="looks",
+        judge="split",
+        sandbox="namespaces",
     )
 
 
@@ -230,6 +232,7 @@ def test_test_policy(
 ) -> None:
     rollout, _ = run(*replies, test_policy=policy)
     assert [t.step for t in rollout.tests] == steps_tested
+    assert {(t.runner, t.judge, t.sandbox) for t in rollout.tests} <= {("looks", "split", "namespaces")}
     assert rollout.success is success
 
 

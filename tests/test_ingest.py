@@ -152,6 +152,22 @@ def test_a_batch_at_a_time_is_in_memory(tmp_path: Path, store: Path, monkeypatch
     assert peak < sum(file.stat().st_size for file in files) / 3
 
 
+def test_a_trace_of_before_the_sandbox_does_not_say_what_it_was(tmp_path: Path, store: Path) -> None:
+    recorded = events([write(), final()], success=True, rollout_id="r")
+    for said in (recorded[0]["run"], recorded[-2]):
+        for name in ("runner", "judge", "sandbox"):
+            said.pop(name, None)
+    recorded[-2]["runner"] = "subprocess"
+    trace_file(tmp_path / "a.jsonl", recorded)
+    assert ingest([tmp_path / "a.jsonl"], store).written == 1
+    assert query(
+        store,
+        "SELECT r.runner, r.sandbox, t.runner, judge, t.sandbox FROM rollouts r JOIN test_runs t USING (rollout_id)",
+    )[1] == [(None, None, "subprocess", None, None)]
+    (test_run,) = load_rollout(store, "r").tests
+    assert (test_run.judge, test_run.sandbox) == (None, None)
+
+
 # Old-style traces.
 
 SYSTEM: Message = {"role": "system", "content": "You are a code-fixing agent."}
@@ -223,11 +239,12 @@ def test_an_old_style_trace_becomes_a_rollout(tmp_path: Path, store: Path) -> No
 
 def test_what_an_old_style_trace_does_not_say_is_unknown(tmp_path: Path, store: Path) -> None:
     only(store, lines(tmp_path / "old.jsonl", flat()))
-    names = "attempt, rollout, suite, split, settings_hash, family, difficulty, cost_usd, diff, prompt_tokens, error"
-    assert query(store, f"SELECT {names} FROM rollouts")[1] == [(None,) * 11]
+    names = "attempt, rollout, suite, split, settings_hash, family, difficulty, cost_usd, diff, prompt_tokens, error, "
+    names += "runner, sandbox"
+    assert query(store, f"SELECT {names} FROM rollouts")[1] == [(None,) * 13]
     rows = query(store, "SELECT DISTINCT latency_s, tool_s, finish_reason FROM steps WHERE result IS NOT NULL")[1]
     assert rows == [(None, None, None)]
-    assert query(store, "SELECT reason, counts, cpu_s FROM test_runs")[1] == [(None, None, None)]
+    assert query(store, "SELECT reason, counts, cpu_s, judge, sandbox FROM test_runs")[1] == [(None,) * 5]
     assert query(store, "SELECT versions->>'$.trace' FROM runs")[1] == [("legacy",)]
 
 

@@ -92,7 +92,12 @@ def test_without_a_model_items_that_need_a_rollout_are_not_there(pytester: pytes
         (["--parse=loose"], "--parse=loose cannot be used: Input should be 'strict' or 'lenient'"),
         (["--suite=nonsense"], "there is no suite 'nonsense'*minibugs_heldout*"),
         (["--model=nonsense:x"], "--model=nonsense:x names the provider 'nonsense', but there are only *"),
-        (["--runner=nonsense", "--suite=minibugs_heldout"], "--runner=nonsense is unknown; there are subprocess"),
+        (["--runner=nonsense", "--suite=minibugs_heldout"], "--runner=nonsense is unknown; there are subprocess, warm"),
+        (["--sandbox=loose"], "--sandbox=loose cannot be used: Input should be 'auto', 'strict' or 'none'"),
+        (
+            ["--sandbox=strict", "--runner=subprocess", "--suite=minibugs_heldout"],
+            "--sandbox=strict wants a full sandbox, but that of --runner=subprocess is none here; `repoagent doctor` *",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_usage_error_that_names_it(

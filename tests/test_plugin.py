@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from contextlib import closing
 
 import duckdb
@@ -17,6 +18,7 @@ import pytest
 from eval_kit import make_project, run, stored
 
 from pytest_repoagent.store.reader import query
+from pytest_repoagent.testrun.sandbox import layers
 
 DISTRIBUTED = pytest.mark.parametrize("n", ["-n0", "-n2"])
 
@@ -329,6 +331,137 @@ def test_a_store_that_somebody_else_has_open_fails_the_run_and_loses_nothing(
     assert b"Traceback" not in out
     run(pytester, "--model=oracle", "-k", "alpha", "--test-policy=never")
     assert stored(pytester, "SELECT count(*) FROM rollouts WHERE model LIKE 'fake%'") == [(4,)]
+
+
+@pytest.mark.parametrize("mode", ["auto", "none"])
+def test_by_default_a_models_code_runs_apart_from_its_tests(pytester: pytest.Pytester, mode: str) -> None:
+    make_project(pytester)
+    result = run(pytester, "-n2", "--model=repair", f"--sandbox={mode}")
+    level = "none" if mode == "none" else layers.probe()[0].level
+    result.stdout.fnmatch_lines([f"runner warm, sandbox {level}"])
+    assert stored(pytester, "SELECT DISTINCT runner, judge, sandbox FROM run_sandbox") == [("warm", "split", level)]
+
+
+BOXED = """
+import os, time
+from pathlib import Path
+from pytest_repoagent.errors import UsageError
+from pytest_repoagent.testrun.base import Verdict
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+def note(what):
+    with open(f"{WORKER}.log", "a") as log:
+        print(what, file=log)
+
+class Boxed:
+    name = "boxed"
+
+    def __init__(self, mode):
+        note(f"made {mode}")
+        self.sandbox = "none" if mode == "none" else os.environ.get(f"LEVEL_{WORKER}", "full")
+
+    def check(self):
+        note("check")
+        if "NO_BOX" in os.environ:
+            raise UsageError("there is no box")
+
+    def run(self, job):
+        note("run")
+        while "LEVEL_gw1" in os.environ and sum("run" in log.read_text() for log in Path().glob("gw*.log")) < 2:
+            time.sleep(0.05)
+        judge = "split" if job.editable == ("python_programs/",) else "in_process"
+        return Verdict(True, "passed", {"passed": 1}, (), "1 passed", 0.1, 0.1, self.name, judge, self.sandbox)
+
+    def close(self):
+        note("close")
+
+def pytest_repoagent_runners():
+    return {"boxed": Boxed}
+"""
+
+Boxed = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def boxed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Boxed:
+    """A session with a runner that notes what is asked of it."""
+
+    def session(*args: str) -> pytest.RunResult:
+        make_project(pytester)
+        pytester.makeconftest(eval_kit.CONFTEST + BOXED)
+        monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        return run(pytester, "--model=fake:idle", "--runner=boxed", *args)
+
+    return session
+
+
+def _log(pytester: pytest.Pytester, process: str) -> list[str]:
+    return (pytester.path / f"{process}.log").read_text().splitlines()
+
+
+@DISTRIBUTED
+@pytest.mark.parametrize("mode", ["auto", "strict", "none"])
+def test_a_runner_of_a_hook_judges_and_its_sandbox_is_recorded(
+    pytester: pytest.Pytester, boxed: Boxed, n: str, mode: str
+) -> None:
+    level = "none" if mode == "none" else "full"
+    result = boxed(n, f"--sandbox={mode}")
+    result.assert_outcomes(passed=4)
+    assert stored(pytester, "SELECT DISTINCT runner, sandbox, run_facts->>'$.settings.sandbox' FROM rollouts") == [
+        ("boxed", level, mode)
+    ]
+    assert stored(pytester, "SELECT runner, judge, sandbox, test_runs FROM run_sandbox") == [
+        ("boxed", "split", level, 4)
+    ]
+    result.stdout.fnmatch_lines([f"repoagent: runner boxed, sandbox {level}", f"runner boxed, sandbox {level}"])
+    assert ("sandbox none: code a model wrote runs with your rights" in result.stdout.lines) == (mode == "none")
+
+
+def test_a_controller_that_runs_nothing_keeps_no_runner(pytester: pytest.Pytester, boxed: Boxed) -> None:
+    boxed("-n2")
+    assert _log(pytester, "main") == ["made auto", "check", "close"]
+    for worker in ("gw0", "gw1"):
+        log = _log(pytester, worker)
+        assert [log[0], *set(log[1:-1]), log[-1]] == ["made auto", "run", "close"]
+
+
+def test_the_only_process_keeps_its_runner_to_the_end(pytester: pytest.Pytester, boxed: Boxed) -> None:
+    boxed("-n0")
+    assert _log(pytester, "main") == ["made auto", "check", *["run"] * 4, "close"]
+
+
+def test_processes_with_different_sandboxes_are_told_apart(boxed: Boxed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEVEL_gw1", "landlock+seccomp")
+    result = boxed("-n2")
+    result.stdout.fnmatch_lines(
+        [
+            "runner boxed, sandbox *full (* of 4 test runs)*",
+            "sandbox landlock+seccomp (no namespaces): `repoagent doctor` says how to get more",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("env", "args", "message"),
+    [
+        ("NO_BOX", [], "ERROR: there is no box"),
+        (
+            "LEVEL_main",
+            ["--sandbox=strict"],
+            "ERROR: --sandbox=strict wants a full sandbox, but that of --runner=boxed *",
+        ),
+    ],
+)
+def test_a_runner_that_cannot_be_used_is_a_usage_error_before_any_rollout(
+    pytester: pytest.Pytester, boxed: Boxed, monkeypatch: pytest.MonkeyPatch, env: str, args: list[str], message: str
+) -> None:
+    monkeypatch.setenv(env, "seccomp")
+    result = boxed(*args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+    assert not (pytester.path / ".repoagent").exists()
+    assert _log(pytester, "main")[-1] == "close"
 
 
 def test_an_expected_failure_does_not_hide_a_lost_rollout(pytester: pytest.Pytester) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from eval_kit import make_project, run, stored
 
 from pytest_repoagent.errors import ModelConfigError
 from pytest_repoagent.registry import built_in
+from pytest_repoagent.testrun.base import SandboxMode
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,12 @@ def test_hooks_add_models_and_tools(pytester: pytest.Pytester) -> None:
     assert stored(pytester, "SELECT tool, result, strict_valid FROM steps WHERE step = 0") == [
         ("count_lines", "2", True)
     ]
+
+
+def test_the_reference_runner_has_no_sandbox_whatever_was_asked_for() -> None:
+    for mode in get_args(SandboxMode):
+        runner = built_in().runner("subprocess", mode)
+        assert (runner.name, runner.sandbox) == ("subprocess", "none")
 
 
 def test_a_hook_may_not_take_a_name_that_is_there(pytester: pytest.Pytester) -> None:

@@ -12,6 +12,7 @@ from pytest_repoagent.settings import Settings, make_settings
 def test_what_is_not_given_has_its_default() -> None:
     settings = make_settings({"model": ["repair"], "suite": None, "rollouts": "8", "price": "0.3,0.6"})
     assert (settings.suite, settings.rollouts, settings.price) == ("quixbugs_heldout", 8, (0.3, 0.6))
+    assert (settings.runner, settings.sandbox) == ("warm", "auto")
     assert settings.trace_root == Path(".repoagent/traces")
 
 
@@ -50,6 +51,7 @@ PLACES = {
     "quixbugs": "q",
     "rollouts": 9,
     "seed": 9,
+    "sandbox": "none",
     "base_url": "http://x",
     "request_timeout": 1.0,
     "retries": 0,

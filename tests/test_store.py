@@ -27,9 +27,9 @@ from store_factory import bad, final, read, rollout, write
 
 from pytest_repoagent.errors import InfrastructureError, UsageError
 from pytest_repoagent.rollout import Rollout, Step, TestRun
-from pytest_repoagent.store import connection
+from pytest_repoagent.store import connection, rows
 from pytest_repoagent.store.connection import StoreBusy, StoreUnusable
-from pytest_repoagent.store.reader import connect, load_rollout, query, recorded_keys, run_totals
+from pytest_repoagent.store.reader import connect, load_rollout, query, recorded_keys, run_sandbox, run_totals
 from pytest_repoagent.store.writer import StoreWriter
 
 PRELUDE = """
@@ -128,6 +128,8 @@ _tests = st.lists(
         duration_s=_seconds,
         cpu_s=_seconds,
         runner=st.text(),
+        judge=_maybe_text,
+        sandbox=_maybe_text,
     ),
     max_size=3,
 ).map(tuple)
@@ -376,7 +378,7 @@ def empty_file(path: Path) -> None:
 def newer_store(path: Path) -> None:
     StoreWriter(path).write([])
     with duckdb.connect(path) as newer:
-        newer.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
+        newer.execute("UPDATE meta SET value = value::INTEGER + 1 WHERE key = 'schema_version'")
 
 
 def damaged_log(path: Path) -> None:
@@ -397,7 +399,7 @@ def damaged_log(path: Path) -> None:
         (text_file, "cannot be used as a store"),
         (empty_file, "cannot be used as a store"),
         (Path.mkdir, "cannot be used as a store"),
-        (newer_store, "schema version 2.*upgrade"),
+        (newer_store, "schema version 3.*knows only 2.*upgrade"),
         (damaged_log, "damaged log.*store.duckdb.wal away.*ingest"),
     ],
 )
@@ -613,6 +615,118 @@ def test_a_store_with_other_views_gets_those_of_this_version(store: Path) -> Non
         older.execute("UPDATE meta SET value = 'old' WHERE key = 'views_sha256'")
     StoreWriter(store).write([])
     assert query(store, "FROM task_matrix")[0][0] == "task_id"
+
+
+def test_run_sandbox_tells_runs_and_kinds_of_test_runs_apart(store: Path) -> None:
+    split, shared = (rollout([final()], success=True, task=f"t/{judge}") for judge in ("split", "in_process"))
+    shared = replace(shared, tests=tuple(replace(t, judge="in_process") for t in shared.tests))
+    never = rollout([final()], success=None)
+    other = rollout([final()], success=True, run_id="run2")
+    StoreWriter(store).write([split, replace(split, rollout_id="again"), shared, never, other])
+    kind = {"run_id": "run1", "runner": "warm", "sandbox": "full"}
+    assert run_sandbox(store, "run1") == [
+        {**kind, "judge": "split", "test_runs": 2},
+        {**kind, "judge": "in_process", "test_runs": 1},
+    ]
+    assert run_sandbox(store, "none") == []
+    assert query(store, "SELECT DISTINCT runner, sandbox FROM rollouts")[1] == [("warm", "full")]
+
+
+# Stores of earlier versions.
+
+OLD = Path(__file__).parent
+
+
+def version_1(path: Path, *recorded: Rollout) -> None:
+    """A store as version 1 made it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(path, config={"default_block_size": "16384"}) as old:
+        old.execute((OLD / "store_1_schema.sql").read_text())
+        old.execute((OLD / "store_1_views.sql").read_text())
+        facts = {"format": connection.FORMAT, "schema_version": "1", "views_sha256": "of version 1"}
+        old.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
+        for each in recorded:
+            tables = {
+                "runs": [rows.run_row(each)],
+                "rollouts": [rows.rollout_row(each)],
+                "steps": [rows.step_row(each.rollout_id, step) for step in each.trajectory],
+                "test_runs": [rows.test_run_row(each.rollout_id, n, test) for n, test in enumerate(each.tests)],
+            }
+            for table, new in tables.items():
+                columns = [name for name, *_ in old.execute(f"DESCRIBE {table}").fetchall()]
+                for row in new:
+                    values = ", ".join("?" * len(columns))
+                    old.execute(f"INSERT INTO {table} VALUES ({values})", [row[column] for column in columns])
+
+
+def untold(one: Rollout) -> Rollout:
+    """The rollout as a store of version 1 keeps it."""
+    return replace(one, tests=tuple(replace(test, judge=None, sandbox=None) for test in one.tests))
+
+
+def shape(store: Path) -> list[tuple[Any, ...]]:
+    """The version, and the columns of every table and view."""
+    version = query(store, "SELECT value FROM meta WHERE key = 'schema_version'")[1]
+    columns = "table_name, column_name, data_type, is_nullable"
+    _, found = query(store, f"SELECT {columns} FROM duckdb_columns() WHERE NOT internal ORDER BY 1, column_index")
+    return version + found
+
+
+def test_a_store_of_version_1_can_be_read_and_is_left_alone(store: Path) -> None:
+    old = rollout([write(), final()], success=True, rollout_id="old")
+    version_1(store, old)
+    before = store.read_bytes()
+    assert load_rollout(store, "old") == untold(old)
+    assert one(store, "SELECT run_id, pass_rate FROM run_history") == {"run_id": "run1", "pass_rate": 1.0}
+    assert recorded_keys(store, "run1") == {("builtin:novice", "quixbugs/gcd", 0)}
+    assert store.read_bytes() == before
+
+
+def test_writing_brings_a_store_of_version_1_up_to_this_one(store: Path) -> None:
+    old, new = (rollout([write(), final()], success=True, rollout_id=name) for name in ("old", "new"))
+    version_1(store, old)
+    writer = StoreWriter(store)
+    assert [writer.write(batch) for batch in ([old, new], [old, new])] == [1, 0]
+    fresh = store.with_name("fresh.duckdb")
+    StoreWriter(fresh).write([])
+    assert shape(store) == shape(fresh)
+    assert [load_rollout(store, name) for name in ("old", "new")] == [untold(old), new]
+    assert query(store, "SELECT rollout_id, runner, sandbox FROM rollouts ORDER BY ALL")[1] == [
+        ("new", "warm", "full"),
+        ("old", None, None),
+    ]
+    assert query(store, "SELECT judge, sandbox, test_runs FROM run_sandbox ORDER BY ALL")[1] == [
+        ("split", "full", 1),
+        (None, None, 1),
+    ]
+
+
+def test_a_migration_that_fails_half_way_changes_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version_1(store, rollout([final()], rollout_id="old"))
+    before, plain = shape(store), connection.sql
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "sql", lambda name: plain(name) + "SELECT error('stopped');")
+        with pytest.raises(ValueError, match="stopped"):
+            StoreWriter(store).write([])
+    assert shape(store) == before
+    StoreWriter(store).write([])
+    assert shape(store) != before
+    assert ids(store) == ["old"]
+
+
+def test_a_writer_killed_after_a_migration_leaves_a_store_that_works(store: Path) -> None:
+    version_1(store, rollout([final()], rollout_id="old"))
+    script = """
+from pytest_repoagent.store import connection
+plain = connection.sql
+connection.sql = lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == "views.sql" else plain(name)
+StoreWriter(store).write([])
+"""
+    start(script, store).communicate()
+    assert ids(store) == ["old"]
+    assert query(store, "SELECT value FROM meta WHERE key = 'schema_version'")[1] == [("2",)]
+    assert StoreWriter(store).write([rollout([final()], rollout_id="new")]) == 1
+    assert ids(store) == ["new", "old"]
 
 
 def sections(sql: str, keyword: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ from pytest_repoagent.canonical import canonical_sha256
 from pytest_repoagent.errors import InfrastructureError, UsageError
 
 FORMAT = "pytest-repoagent"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 # A file of another database would otherwise send DuckDB to the network for an extension that reads it.
@@ -48,13 +48,15 @@ class StoreUnusable(UsageError):
 
 
 def sql(name: str) -> str:
-    """The text of ``schema.sql`` or ``views.sql``."""
+    """The text of a ``.sql`` file of this package."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 @contextmanager
 def writing(path: Path, busy_timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
     """The store, open for one burst of writes and closed after it; made first where there is none.
+
+    A store of an earlier version is brought up to this one.
 
     Raises:
         StoreBusy: it did not become free in ``busy_timeout_s`` seconds.
@@ -71,6 +73,7 @@ def writing(path: Path, busy_timeout_s: float) -> Iterator[duckdb.DuckDBPyConnec
         if not path.exists():
             _create(path)
         with _open(path, deadline, read_only=False) as connection:
+            _migrate(connection)
             _refresh_views(connection)
             yield connection
     finally:
@@ -80,7 +83,8 @@ def writing(path: Path, busy_timeout_s: float) -> Iterator[duckdb.DuckDBPyConnec
 def reading(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> duckdb.DuckDBPyConnection:
     """The store, open for reading until the caller closes it; writers wait meanwhile.
 
-    Where no lock file can be made, as on a read-only disk, the store is opened without one.
+    Where no lock file can be made, as on a read-only disk, the store is opened without one. A store of an earlier
+    version is read as it is, with the columns and views it has.
 
     Raises:
         StoreBusy: a writer did not let go of it in ``busy_timeout_s`` seconds.
@@ -186,6 +190,16 @@ def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"the store {path} has schema version {meta['schema_version']}, but this pytest-repoagent knows only "
             f"{SCHEMA_VERSION}; upgrade pytest-repoagent, or name another file"
         )
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring a file of an earlier version up to this one: a version at a time, each whole or not at all."""
+    (found,) = connection.execute("SELECT value::INTEGER FROM meta WHERE key = 'schema_version'").fetchall()[0]
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        connection.begin()
+        connection.execute(sql(f"migrate_{version}.sql"))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(version)])
+        connection.commit()
 
 
 def _refresh_views(connection: duckdb.DuckDBPyConnection) -> None:

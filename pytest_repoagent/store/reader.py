@@ -58,6 +58,18 @@ def run_totals(path: Path, run_id: str) -> list[dict[str, Any]]:
         return _dicts(connection, "FROM run_totals WHERE run_id = ? ORDER BY model", [run_id])
 
 
+def run_sandbox(path: Path, run_id: str) -> list[dict[str, Any]]:
+    """A run's rows of the view of that name, by column; most test runs first.
+
+    Raises:
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    with closing(connect(path)) as connection:
+        return _dicts(
+            connection, "FROM run_sandbox WHERE run_id = ? ORDER BY test_runs DESC, runner, judge, sandbox", [run_id]
+        )
+
+
 def load_rollout(path: Path, rollout_id: str) -> Rollout:
     """The rollout as it was written; only half surrogate pairs were lost (see ``schema.sql``).
 

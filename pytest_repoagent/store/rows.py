@@ -25,6 +25,7 @@ _STEP = (
     *("executed_ok", "tool_code", "result", "prompt_tokens", "completion_tokens", "latency_s", "tool_s"),
 )
 _TEST_RUN = ("step", "passed", "reason", "text", "duration_s", "cpu_s", "runner")
+_TEST_RUN_SINCE_2 = ("judge", "sandbox")
 
 _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -55,7 +56,7 @@ def rollout_row(rollout: Rollout) -> Row:
     metadata = rollout.to_report()["metadata"]
     return {
         **{name: getattr(rollout, name) for name in (*_ROLLOUT, *_ROLLOUT_DERIVED)},
-        **{name: rollout.run.get(name) for name in ("suite", "split", "source", "settings_hash")},
+        **{name: rollout.run.get(name) for name in ("suite", "split", "source", "settings_hash", "runner", "sandbox")},
         **{name: metadata.get(name) for name in ("difficulty", "category", "defect_class")},
         "family": rollout.task.get("family"),
         "rollout": rollout.index,
@@ -88,7 +89,7 @@ def step_row(rollout_id: str, step: Step) -> Row:
 def test_run_row(rollout_id: str, n: int, test_run: TestRun) -> Row:
     """The row of ``test_runs``; ``n`` is the run's place in the rollout."""
     return {
-        **{name: getattr(test_run, name) for name in _TEST_RUN},
+        **{name: getattr(test_run, name) for name in (*_TEST_RUN, *_TEST_RUN_SINCE_2)},
         "rollout_id": rollout_id,
         "n": n,
         "counts": _json(test_run.counts),
@@ -122,7 +123,8 @@ def _to_step(row: Row) -> Step:
 
 
 def _to_test_run(row: Row) -> TestRun:
-    return TestRun(**{name: row[name] for name in _TEST_RUN}, counts=_value(row["counts"]))
+    known = {name: row[name] for name in _TEST_RUN} | {name: row.get(name) for name in _TEST_RUN_SINCE_2}
+    return TestRun(**known, counts=_value(row["counts"]))
 
 
 def _json(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:

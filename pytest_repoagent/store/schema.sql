@@ -71,7 +71,9 @@ CREATE TABLE rollouts (
     metadata JSON USING COMPRESSION zstd,           -- the task's metadata, with expected_files (those the known fix changes)
     run_facts JSON USING COMPRESSION zstd,          -- the run's facts exactly as this rollout's trace has them
     task_facts JSON USING COMPRESSION zstd,         -- the task's facts exactly as this rollout's trace has them
-    trace_path VARCHAR                              -- the file it was read from
+    trace_path VARCHAR,                             -- the file it was read from
+    runner VARCHAR,                                 -- the test runner; NULL where an older trace does not say
+    sandbox VARCHAR                                 -- what kept the model's code in: full, the layers there were joined by +, or none; NULL as runner
 );
 
 -- A step.
@@ -114,5 +116,7 @@ CREATE TABLE test_runs (
     duration_s DOUBLE,                       -- wall seconds
     cpu_s DOUBLE,                            -- CPU seconds of the run and its children
     runner VARCHAR,                          -- which runner judged
+    judge VARCHAR,                           -- split: tests and program in processes of their own; in_process: in one; NULL where an older trace does not say
+    sandbox VARCHAR,                         -- as in rollouts
     PRIMARY KEY (rollout_id, n)
 );

@@ -182,3 +182,15 @@ FROM run_summary s
 LEFT JOIN maps m ON m.run_id = s.run_id AND m.model = s.model
 LEFT JOIN walls w ON w.run_id = s.run_id AND w.model = s.model
 ORDER BY s.run_id, s.model;
+
+-- What ran the code that models wrote, and what kept it in: a row per run, runner, judge and sandbox.
+CREATE OR REPLACE VIEW run_sandbox AS
+SELECT
+    run_id,                                                                       -- the run
+    t.runner,                                                                     -- which test runner judged
+    t.judge,                                                                      -- split or in_process, as in test_runs
+    t.sandbox,                                                                    -- what kept the code in, as in test_runs
+    count(*) AS test_runs                                                         -- test runs of this kind
+FROM test_runs t JOIN rollouts USING (rollout_id)
+GROUP BY ALL
+ORDER BY run_id, test_runs DESC, t.runner, t.judge, t.sandbox;
