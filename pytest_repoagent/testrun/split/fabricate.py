@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
-from pytest_repoagent.testrun.split.plain import Malformed
+from pytest_repoagent.testrun.split.plain import Malformed, text
 from pytest_repoagent.testrun.split.tracing import INSIDE
 
 __tracebackhide__ = True
@@ -44,10 +44,10 @@ class Tracebacks:
         """
         made: TracebackType | None = None
         for path, name, first, position, twin in reversed(frames):
-            filename = self._filename(_text(path))
+            filename = self._filename(text(path))
             line, *columns = position
             where = tuple(map(_number_or_none, columns))
-            code = _code(filename, _text(name)[:_NAME_CHARS], _number(first), _number(line), where)
+            code = _code(filename, text(name)[:_NAME_CHARS], _number(first), _number(line), where)
             frame, instruction = _run(code, _number(twin))
             made = TracebackType(made, frame, instruction, line)
         return made
@@ -66,9 +66,9 @@ class Tracebacks:
         return path if path.startswith("<") and path.endswith(">") and "/" not in path else f"<{path}>"
 
 
-def _lines(text: str) -> list[str]:
+def _lines(source: str) -> list[str]:
     """The lines as Python reads them from a file; none where it could not."""
-    data = text.encode("utf-8", "surrogatepass")
+    data = source.encode("utf-8", "surrogatepass")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         lines = io.TextIOWrapper(io.BytesIO(data), encoding).readlines()
@@ -105,12 +105,6 @@ def _run(code: CodeType, twin: int) -> tuple[FrameType, int]:
 def _here() -> tuple[FrameType, int]:
     frame = sys._getframe(1)
     return frame, frame.f_lasti
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise Malformed
-    return value
 
 
 def _number(value: Any) -> int:

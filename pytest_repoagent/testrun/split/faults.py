@@ -104,9 +104,11 @@ class Faults:
             return error.with_traceback(tracing.joined(traceback, error.__traceback__))
         if members:
             arguments = [*arguments[:1], [errors[member] for member in members]]
+            if None in arguments[1]:
+                raise Malformed
         kind = _class(*facts)
         error = _instance(kind, arguments, attributes)
-        text = self._with_work(_checked(text))
+        text = self._with_work(plain.text(text))
         if _text(error) != text:
             error = _instance(_made(kind.__module__, kind.__qualname__, (kind,)), arguments, attributes)
             error.shown_text = text  # type: ignore[attr-defined]
@@ -138,7 +140,7 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
 def _text(error: BaseException) -> str:
     try:
         return str.__str__(str(error))[:TEXT_CHARS]
-    except Exception:
+    except BaseException:
         return "<exception str() failed>"
 
 
@@ -179,12 +181,6 @@ def _short(text: Any) -> str:
     return text[:_NAME_CHARS] if type(text) is str else "?"
 
 
-def _checked(value: Any) -> str:
-    if type(value) is not str:
-        raise Malformed
-    return value
-
-
 def _class(module: str, name: str, bases: list[str]) -> type[BaseException]:
     """The class itself where it is everybody's, else one with its name."""
     if is_stdlib(module) or module == OUTCOMES:
@@ -196,7 +192,7 @@ def _class(module: str, name: str, bases: list[str]) -> type[BaseException]:
     kinds = tuple(getattr(builtins, base) for base in bases) or (Exception,)
     if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
         raise Malformed
-    return _made(_checked(module), _checked(name), kinds)
+    return _made(plain.text(module), plain.text(name), kinds)
 
 
 @lru_cache
@@ -219,5 +215,5 @@ def _instance(kind: type[BaseException], arguments: list[Any], attributes: dict[
         if name in slots:
             setattr(error, name, value)
         elif name != "__notes__" or (type(value) is list and all(type(note) is str for note in value)):
-            vars(error)[_checked(name)] = value
+            vars(error)[plain.text(name)] = value
     return error

@@ -15,7 +15,10 @@ from typing import Any, Protocol
 from pytest_repoagent.testrun.split.plain import Unservable
 
 __tracebackhide__ = True
-_OWNER = "__owner__"
+_OWNER, _LOADS = "__owner__", "__loads__"
+_own: Any = vars(ModuleType)["__dict__"].__get__
+# Modules that look into any module on their own account.
+_MAY_LOOK = frozenset({"importlib._bootstrap", "importlib._bootstrap_external", "inspect"})
 _NOT_ASKED = frozenset(
     {"__path__", "__spec__", "__file__", "__loader__", "__package__", "__cached__", "__builtins__", "__wrapped__"}
 )
@@ -133,7 +136,7 @@ class _Loader(SourceFileLoader):
         return _Module(spec.name, self.owner)
 
     def get_code(self, fullname: str) -> CodeType:
-        return compile("__loads__()", "<import>", "exec")
+        return compile(f"{_LOADS}()", "<import>", "exec")
 
 
 class _Module(ModuleType):
@@ -141,33 +144,37 @@ class _Module(ModuleType):
 
     def __init__(self, name: str, owner: Program) -> None:
         super().__init__(name)
-        vars(self)["__tracebackhide__"] = True
-        vars(self)["__loads__"] = self._load
-        vars(self)[_OWNER] = owner
+        _own(self).update({"__tracebackhide__": True, _LOADS: self._load, _OWNER: owner})
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        if sys._getframe(1).f_globals.get("__name__") not in _MAY_LOOK:
+            self._refuse(f"all of {self.__name__} at once")
+        own: dict[str, Any] = _own(self)
+        return own
 
     def _load(self) -> None:
-        vars(self)[_OWNER].load(self.__name__)
-        for name in ("__tracebackhide__", "__loads__", "__builtins__"):
-            vars(self).pop(name, None)
+        own = _own(self)
+        own[_OWNER].load(self.__name__)
+        for name in ("__tracebackhide__", _LOADS, "__builtins__"):
+            own.pop(name, None)
 
     def __getattr__(self, name: str) -> Any:
         if name in _NOT_ASKED:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        owner = vars(self)[_OWNER]
+        owner = _own(self)[_OWNER]
         if name == "__all__":
             return owner.names(self.__name__, "names")
         is_module, value = owner.get_global(self.__name__, name)
         return importlib.import_module(f"{self.__name__}.{name}") if is_module else value
 
     def __dir__(self) -> list[str]:
-        names: list[str] = vars(self)[_OWNER].names(self.__name__, "dir")
+        names: list[str] = _own(self)[_OWNER].names(self.__name__, "dir")
         return names
 
     def __setattr__(self, name: str, value: Any) -> None:
-        by_import = name in _NOT_ASKED or (
-            isinstance(value, ModuleType) and sys.modules.get(f"{self.__name__}.{name}") is value
-        )
-        if not by_import:
+        is_submodule = isinstance(value, ModuleType) and sys.modules.get(f"{self.__name__}.{name}") is value
+        if not is_submodule and name not in _NOT_ASKED:
             self._refuse(f"setting {self.__name__}.{name}")
         super().__setattr__(name, value)
 
@@ -175,5 +182,5 @@ class _Module(ModuleType):
         self._refuse(f"deleting {self.__name__}.{name}")
 
     def _refuse(self, reason: str) -> None:
-        vars(self)[_OWNER].refused([reason])
+        _own(self)[_OWNER].refused([reason])
         raise Unservable(reason)

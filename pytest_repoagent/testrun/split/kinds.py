@@ -22,6 +22,9 @@ EXACT: dict[type, str] = {
     bytearray: "bytearray",
     deque: "deque",
 }
+UNCHANGING = frozenset({"tuple", "frozenset", "namedtuple", "function", "iterator"})
+BY_REFERENCE = frozenset({"function", "iterator"})
+VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 _ATOMS = (
     (int, int.__int__),
     (float, float.__float__),
@@ -32,7 +35,14 @@ _NAME_CHARS = 200
 # What a class may have and its instances still are no more than their attributes.
 _HARMLESS = frozenset(
     {"__module__", "__qualname__", "__doc__", "__init__", "__repr__", "__dict__", "__weakref__", "__annotations__"}
-    | {"__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__", "__annotations_cache__"}
+    | {
+        "__slotnames__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+    }
 )
 _HARMLESS_SPECIALS = _HARMLESS | {
     *("__new__", "__slots__", "__match_args__", "__dataclass_fields__", "__dataclass_params__", "__getstate__"),
@@ -145,6 +155,7 @@ def pairs(flat: list[Any]) -> Iterable[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
+@lru_cache
 def _slots(kind: type) -> list[str]:
     if kind.__mro__ == (kind, object) and "__slots__" not in vars(kind):
         return []

@@ -10,12 +10,13 @@ from __future__ import annotations
 import _thread
 import json
 import socket
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from typing import Any, NoReturn
 
 from pytest_repoagent.testrun.split.faults import Faults
 from pytest_repoagent.testrun.split.graph import Heap
 from pytest_repoagent.testrun.split.plain import Malformed, Unservable
+from pytest_repoagent.testrun.split.unpacking import Unpacking
 
 __tracebackhide__ = True
 GONE_EXIT = 3
@@ -41,7 +42,7 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         self.log: list[tuple[bool, bytes]] | None = None
         self._socket = sock
-        self._rest = bytearray()
+        self._rest = b""
 
     def close(self) -> None:
         """Close the socket; the log stays."""
@@ -84,7 +85,8 @@ class Channel:
 
     def receive_frame(self) -> bytes:
         """The bytes of the next message."""
-        size = int.from_bytes(self._take(_LENGTH_BYTES), "big")
+        head = self._take(_LENGTH_BYTES)
+        size = int.from_bytes(head, "big")
         if size > MAX_BYTES:
             raise Gone
         data = self._take(size)
@@ -93,18 +95,23 @@ class Channel:
         return data
 
     def _take(self, size: int) -> bytes:
-        rest = self._rest
-        while len(rest) < size:
+        if len(self._rest) < size:
+            self._rest += self._receive(size - len(self._rest))
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+    def _receive(self, size: int) -> bytes:
+        """At least ``size`` bytes."""
+        parts: list[bytes] = []
+        while size > 0:
             try:
-                data = self._socket.recv(_CHUNK_BYTES)
+                parts.append(self._socket.recv(_CHUNK_BYTES))
             except OSError as error:
                 raise Gone from error
-            if not data:
+            if not parts[-1]:
                 raise Gone
-            rest += data
-        taken = bytes(rest[:size])
-        del rest[:size]
-        return taken
+            size -= len(parts[-1])
+        return b"".join(parts)
 
 
 class Peer:
@@ -157,9 +164,6 @@ class Peer:
         if self.channel is None or _thread.get_ident() != self._thread:
             self._refuse(["a call outside of the thread that runs the tests"])
         before = self._changeable
-        if not self._depth:
-            self.faults.reset()
-            self._forgotten += self.heap.release()
         try:
             self._send(["ask", operation, operands], values)
         except Unservable as error:
@@ -167,8 +171,7 @@ class Peer:
             raise
         self._depth += 1
         try:
-            kind, *answer = self._wait()
-            return self._result(kind, answer)
+            return self._result(self._wait())
         finally:
             self._depth -= 1
             self._changeable = before
@@ -180,8 +183,9 @@ class Peer:
         self._depth -= 1
         try:
             self._send([kind, operands], values)
-        except Unservable as error:
-            self.refused([str(error)])
+        except BaseException as error:
+            if isinstance(error, Unservable):
+                self.refused([str(error)])
             kind, operands, values = self.faults.describe(error, nested=False)
             self._send([kind, operands], values)
 
@@ -204,39 +208,39 @@ class Peer:
             message = self.receive()
             if message[:1] == ["ask"]:
                 self.answer(message[1:])
-            elif message[:1] == ["print"]:
+            elif message[:1] == ["print"] and len(message) == 3:
                 self.printed(*message[1:])
             else:
                 return message
 
-    def _serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
+    def _serve(self, operation: str, operands: Any, message: Unpacking) -> tuple[str, list[Any], list[Any]]:
         try:
-            if self.heap.refused:
-                self._refuse(self.heap.refused)
-            return self.serve(operation, operands, values)
+            if message.refused:
+                self._refuse(message.refused)
+            return self.serve(operation, operands, message.values)
         except BaseException as error:
             return self.faults.describe(error, nested=self._depth > 1)
 
-    def _read(self, question: list[Any]) -> tuple[str, Any, list[Any]]:
+    def _read(self, question: list[Any]) -> tuple[str, Any, Unpacking]:
         try:
             operation, operands, packed, table, forgotten = question
+            message = self.heap.unpack(packed, table, self._changeable)
             self.heap.forget(forgotten)
-            return operation, operands, self.heap.unpack(packed, table, self._changeable)
         except Exception:
             self.gone()
+        return operation, operands, message
 
-    def _result(self, kind: str, answer: list[Any]) -> tuple[list[Any], list[Any]]:
+    def _result(self, answer: list[Any]) -> tuple[list[Any], list[Any]]:
         error: BaseException | None = None
         try:
-            operands, packed, table, forgotten, notes = answer
-            values = self.heap.unpack(packed, table, self._changeable)
-            refused = self.heap.refused
-            self.received(self.heap.received)
+            kind, operands, packed, table, forgotten, notes = answer
+            message = self.heap.unpack(packed, table, self._changeable)
+            self.received(message.received)
             self.heap.forget(forgotten)
             if kind == "fault":
-                error = self.faults.rebuild(operands, values)
+                error = self.faults.rebuild(operands, message.values)
             elif kind == "stop":
-                error = StopIteration(*values)
+                error = StopIteration(*message.values)
             elif kind != "ok":
                 raise Malformed
             if notes:
@@ -245,9 +249,9 @@ class Peer:
             self.gone()
         if error is not None:
             raise error
-        if refused:
-            self._refuse(refused)
-        return operands, values
+        if message.refused:
+            self._refuse(message.refused)
+        return operands, message.values
 
     def _refuse(self, reasons: list[str]) -> NoReturn:
         self.refused(reasons)
@@ -255,34 +259,35 @@ class Peer:
 
     def _send(self, head: list[Any], values: list[Any]) -> None:
         """Send a question, or an answer, which is the end of this process's hold on the values."""
-        assert self.channel
-        packed, table, reached = self.heap.pack(values)
-        message = [*head, packed, table, self._forgotten]
-        if head[0] != "ask":
+        packing = self.heap.pack(values)
+        is_answer = head[0] in ANSWERS
+        if is_answer:
             values.clear()
-            if not self._depth:
-                self.faults.reset()
-                self._forgotten += self.heap.release()
+        if not self._depth:
+            self.faults.reset()
+            self._forgotten += self.heap.release()
+        message = [*head, packing.values, packing.table, self._forgotten]
+        if is_answer:
             message.append(self.heap.notes)
         try:
             self.send(message)
         except Unservable:
-            self.heap.undo()
+            packing.undo()
             raise
         except Gone:
             self.gone()
         self._forgotten = []
         self.heap.notes.clear()
-        self._changeable = self.changeable(self._changeable, reached)
+        self._changeable = self.changeable(self._changeable, packing.reached)
 
 
 def called(
-    objects: Mapping[int, Any], number: int, method: str | None, count: int, names: list[str], values: list[Any]
+    target: Any, method: str | None, args: list[Any], kwargs: dict[str, Any]
 ) -> tuple[str, list[Any], list[Any]]:
-    """Answer to the call of a shared object, or of a method of it, with ``count`` arguments and some by name."""
-    function = objects[number] if method is None else getattr(objects[number], method)
+    """Answer to the call of an object, or of a method of it."""
+    function = target if method is None else getattr(target, method)
     try:
-        return "ok", [], [function(*values[:count], **dict(zip(names, values[count:], strict=True)))]
+        return "ok", [], [function(*args, **kwargs)]
     except StopIteration as stop:
         if method != "__next__":
             raise

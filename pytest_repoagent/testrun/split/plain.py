@@ -99,7 +99,7 @@ def _pack_slice(value: slice) -> Any:
 
 def _pack_datetime(value: Any) -> Any:
     zone = value.tzinfo
-    if zone is not None and (type(zone) is not sys.modules["datetime"].timezone or value.fold):
+    if zone is not None and (type(zone) is not sys.modules["datetime"].timezone or len(zone.__getinitargs__()) > 1):
         return NO
     return [type(value).__name__, value.isoformat(), value.fold]
 
@@ -219,3 +219,14 @@ def _harmless(module: str, name: str) -> bool:
 def is_module(value: Any) -> bool:
     """Whether a value is a module, whatever its class claims."""
     return issubclass(type(value), ModuleType)
+
+
+def text(value: Any) -> str:
+    """The value, which must be a string.
+
+    Raises:
+        Malformed: it is none.
+    """
+    if type(value) is not str:
+        raise Malformed
+    return value

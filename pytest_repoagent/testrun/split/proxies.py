@@ -6,15 +6,17 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NoReturn
 
+from pytest_repoagent.testrun.split import signatures
 from pytest_repoagent.testrun.split.fabricate import Tracebacks
 from pytest_repoagent.testrun.split.faults import Faults
 from pytest_repoagent.testrun.split.finder import Finder
 from pytest_repoagent.testrun.split.graph import Heap
 from pytest_repoagent.testrun.split.peer import ANSWERS, GONE_EXIT, Channel, Gone, Peer, called
-from pytest_repoagent.testrun.split.plain import Malformed, Unservable
+from pytest_repoagent.testrun.split.plain import Malformed, Unservable, text
+from pytest_repoagent.testrun.split.recorder import DRAWS, LOOKS_FOR
 from pytest_repoagent.testrun.split.standins import StandIns
 from pytest_repoagent.testrun.split.tracing import OWN_FOLDER
 from pytest_repoagent.testrun.split.watch import Watch
@@ -23,6 +25,8 @@ __tracebackhide__ = True
 # A plain test run has a script and its main function below pytest; up to Python 3.11, calls through C count too.
 _FRAMES_BELOW = 5 if sys.version_info < (3, 12) else 2
 _NOTE_CHARS = 300
+# What may be printed before a question is answered; more than any worker keeps.
+_PRINT_CHARS = 64 << 20
 _PACKAGE = OWN_FOLDER.rpartition("/testrun/")[0] + "/"
 
 
@@ -35,22 +39,26 @@ class Bridge(Peer):
         unservable: what tests and program would have shared and cannot in two processes, in words.
     """
 
-    def __init__(self, work: str, program: Mapping[str, str]) -> None:
+    def __init__(self, work: str, program: Mapping[str, str], importable: Iterable[str] | None = None) -> None:
         """Make a bridge that is not connected.
 
         Args:
             work: absolute folder of the tests, in which the program's files do not exist.
             program: relative path -> text of all the program's files.
+            importable: those that the tests may import, if not all: a file that a candidate added must not stand in
+                for a module of somebody else's.
         """
         self._tracebacks = Tracebacks(work, program)
         standins = StandIns(self.call, self.get, methods=True)
         super().__init__(Heap(standins, judge=True), Faults(work, self._tracebacks))
         self.unservable: list[str] = []
-        self._finder = Finder(self, work, program)
+        paths = program if importable is None else importable
+        self._finder = Finder(self, work, {path: program[path] for path in paths})
         self._watch = Watch(self._finder, self.refused)
         self._changeable: set[int] = set()
         self._granted: dict[int, set[int]] = {}
         self._unprinted: OSError | None = None
+        self._print_left = 0
 
     def install(self) -> None:
         """Serve what this process imports from now on, and note what tests do behind the bridge's back."""
@@ -88,8 +96,10 @@ class Bridge(Peer):
                     return False
         except Gone:
             self.gone()
+        self.disconnect()
         self.channel = channel
-        self._finder.program = self._tracebacks.program = program
+        self._tracebacks.program = program
+        self._finder.program = {path: program[path] for path in self._finder.program}
         return True
 
     def _same_answer(self, first: bytes, second: bytes) -> bool:
@@ -124,8 +134,13 @@ class Bridge(Peer):
 
     def get(self, owner: Any, name: str) -> Any:
         """An attribute of an object of the program's."""
-        _, (value,) = self.ask("get", [self.heap.number(owner), name], [])
-        return self._signature(value) if name == "__signature__" else value
+        _, (value,) = self.ask("get", [self.heap.numbers[id(owner)], name], [])
+        if name != "__signature__":
+            return value
+        try:
+            return signatures.rebuild(value)
+        except Exception:
+            self.gone()
 
     def call(self, number: int, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function of the program's, or a method of an object of its."""
@@ -140,6 +155,7 @@ class Bridge(Peer):
 
     def ask(self, operation: str, operands: list[Any], values: list[Any]) -> tuple[list[Any], list[Any]]:
         """The operands and the values of the worker's answer; see :meth:`Peer.ask`."""
+        self._print_left = _PRINT_CHARS
         self._watch.look()
         operands, values = super().ask(operation, operands, values)
         if self._unprinted:
@@ -151,14 +167,19 @@ class Bridge(Peer):
 
     def serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
         """Serve a call back; see :meth:`Peer.serve`."""
-        number, name = operands[:2]
-        if operation == "get":
+        try:
+            number, name, *rest = operands
+            asks = operation == "get" and self.heap.owns(number)
+            if not asks and (operation != "call" or not self.heap.is_callable(number, name)):
+                raise Malformed
+            count, names = rest or (0, [])
+            kwargs = dict(zip(map(text, names), values[count:], strict=True))
+        except Exception:
+            self.gone()
+        if asks:
             self.refused([f"the program asks for {name} of an object of the tests'"])
             raise Unservable(name)
-        if operation != "call" or not self.heap.is_callable(number, name):
-            raise Malformed
-        count, names = operands[2:]
-        return called(self.heap.objects, number, name, count, names, values)
+        return called(self.heap.objects[number], name, values[:count], kwargs)
 
     def changeable(self, before: Container[int], reached: set[int]) -> set[int]:
         """Objects that are part of a call that has not ended; see :meth:`Peer.changeable`."""
@@ -173,6 +194,9 @@ class Bridge(Peer):
         """Print what the program printed."""
         if type(stdout) is not str or type(stderr) is not str:
             self.gone()
+        self._print_left -= len(stdout) + len(stderr)
+        if self._print_left < 0:
+            self.gone()
         try:
             sys.stdout.write(stdout)
             sys.stderr.write(stderr)
@@ -184,31 +208,18 @@ class Bridge(Peer):
         for reason in reasons if type(reasons) is list else [None]:
             if type(reason) is not str:
                 self.gone()
-            about, _, detail = reason.partition(":")
-            if about == "file" and not self._finder.is_trusted(detail):
-                continue
-            if about == "uses" and not self._watch.seeds:
-                continue
-            if reason[:_NOTE_CHARS] not in self.unservable:
-                self.unservable.append(reason[:_NOTE_CHARS])
+            if reason == DRAWS:
+                self._watch.random(draws=True)
+            elif not reason.startswith(LOOKS_FOR) or self._finder.is_trusted(reason[len(LOOKS_FOR) :]):
+                self._note(reason[:_NOTE_CHARS])
+
+    def _note(self, reason: str) -> None:
+        if reason not in self.unservable:
+            self.unservable.append(reason)
 
     def gone(self) -> NoReturn:
         """Leave at once: no teardown, no report."""
         os._exit(GONE_EXIT)
-
-    def _signature(self, value: Any) -> Any:
-        import inspect
-
-        try:
-            parameters = [
-                inspect.Parameter(
-                    name, inspect._ParameterKind(kind), default=default if given else inspect.Parameter.empty
-                )
-                for name, kind, given, default in value
-            ]
-            return inspect.Signature(parameters)
-        except (TypeError, ValueError):
-            self.gone()
 
 
 def _depth() -> int:

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+LOOKS_FOR = "looks for "
+DRAWS = "draws random numbers"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_LIBRARIES = (f"{sys.prefix}/", f"{sys.base_prefix}/", "/usr/", "/lib", "/dev/", "/etc/", "/proc/self/", "/proc/stat")
 _FORBIDDEN = frozenset(
     {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chdir"}
     | {"os.fork", "os.forkpty", "os.exec", "os.system", "os.posix_spawn", "os.spawn", "subprocess.Popen", "os.kill"}
@@ -22,8 +25,8 @@ _EFFECTS = (("warnings", "warn", "the program warns"), ("logging", "Logger.callH
 def record_all(notes: list[str], work: str) -> None:
     """Add to ``notes``, from now on, what the program does.
 
-    A note ``file:PATH`` says that it looked for a file below ``work`` that is not there, ``uses:random`` that it may
-    draw random numbers; whether these matter is known where the tests are.
+    Whether it matters that it looks for a file that is not there (``LOOKS_FOR`` and the path relative to ``work``), or
+    may draw random numbers (``DRAWS``), is known where the tests are.
     """
     inside = work + "/"
     sys.modules.pop("random", None)
@@ -33,12 +36,14 @@ def record_all(notes: list[str], work: str) -> None:
             path = os.path.abspath(os.fsdecode(arguments[0]))
             if arguments[2] & _WRITING:
                 notes.append(f"the program opens {path.removeprefix(inside)} for writing")
+            elif not path.startswith((inside, *_LIBRARIES)) and os.path.exists(path):
+                notes.append(f"the program reads {path}")
             elif path.startswith(inside) and not os.path.exists(path):
-                notes.append("file:" + path.removeprefix(inside))
+                notes.append(LOOKS_FOR + path.removeprefix(inside))
         elif event in _FORBIDDEN:
             notes.append(f"the program uses {event}")
         elif event == "import" and arguments[0] == "random":
-            notes.append("uses:random")
+            notes.append(DRAWS)
 
     for module, path, note in _EFFECTS:
         owner = importlib.import_module(module)
@@ -57,7 +62,7 @@ class _Missing:
         self._notes = notes
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        self._notes.append("file:" + name.replace(".", "/") + ".py")
+        self._notes.append(LOOKS_FOR + name.replace(".", "/") + ".py")
 
 
 def _noting(function: Callable[..., Any], notes: list[str], note: str) -> Callable[..., Any]:

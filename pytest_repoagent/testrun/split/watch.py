@@ -27,18 +27,14 @@ class Files(Protocol):
 
 
 class Watch:
-    """Notes, once started, what the worker's process cannot see or would see too late.
-
-    Attributes:
-        seeds: the tests seed the generator of ``random``, which the worker has one of its own of.
-    """
+    """Notes, once started, what the worker's process cannot see."""
 
     def __init__(self, files: Files, refused: Callable[[list[str]], None]) -> None:
-        self.seeds = False
+        self._seeds = self._draws = False
         self._files = files
         self._refused = refused
         self._patched: set[str] = set()
-        self._folder = os.getcwd()  # noqa: PTH109
+        self._folder = os.getcwd()
 
     def start(self) -> None:
         """Watch from now on, for as long as this process lives."""
@@ -47,7 +43,7 @@ class Watch:
 
     def look(self) -> None:
         """Watch the patching tools that are loaded by now, and where this process is."""
-        if os.getcwd() != self._folder:  # noqa: PTH109
+        if os.getcwd() != self._folder:
             self._refused(["the tests change the current folder"])
         for name, watch in (
             ("_pytest.monkeypatch", self._watch_monkeypatch),
@@ -57,6 +53,12 @@ class Watch:
             if name in sys.modules and name not in self._patched:
                 self._patched.add(name)
                 watch(sys.modules[name])
+
+    def random(self, *, seeds: bool = False, draws: bool = False) -> None:
+        """Note that the tests seed ``random``, or the program draws from it, of which it has one of its own."""
+        self._seeds, self._draws = self._seeds or seeds, self._draws or draws
+        if self._seeds and self._draws:
+            self._refused(["the tests seed the program's random numbers"])
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -78,7 +80,7 @@ class Watch:
 
     def _watch_random(self, module: Any) -> None:
         def seeded(patch: Any, result: Any) -> None:
-            self.seeds = True
+            self.random(seeds=True)
 
         self._after(module, "seed", seeded)
 

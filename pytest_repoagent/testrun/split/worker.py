@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Container, Sequence
 from typing import Any, NoReturn
 
+from pytest_repoagent.testrun.split import signatures
 from pytest_repoagent.testrun.split.faults import Faults
 from pytest_repoagent.testrun.split.graph import Heap
 from pytest_repoagent.testrun.split.peer import Channel, Peer, called
@@ -92,14 +93,13 @@ class _Worker(Peer):
 
     def serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
         if operation == "call":
-            *target, depth, limit = operands
+            number, method, count, names, depth, limit = operands
             if limit != self._limit:
                 self._limit = limit
                 sys.setrecursionlimit(limit)
-            answer: tuple[str, list[Any], list[Any]] = _at_depth(
-                depth - _own_depth(), called, self.heap.objects, *target, values
-            )
-            return answer
+            more = depth - _own_depth()
+            kwargs = dict(zip(names, values[count:], strict=True))
+            return _at_depth(more, self.heap.objects[number], method, values[:count], kwargs)
         if operation == "import":
             name, path = operands
             self._set_path(path)
@@ -133,12 +133,12 @@ class _Worker(Peer):
 
     def _set_path(self, path: list[str]) -> None:
         """Import from the folders that the judge imports from, which are told relative to ``work``."""
-        before, self._path = self._path, [os.path.join(self._work, folder) for folder in path]
+        before, self._path = self._path, [f"{self._work}/{folder}".rstrip("/") for folder in path]
         sys.path[:] = [*self._path, *(folder for folder in sys.path if folder not in before)]
 
     def _attribute(self, owner: Any, called: Any, name: str) -> tuple[str, list[Any], list[Any]]:
         if name == "__signature__" and type(called) is int:
-            return "ok", [], [_signature(owner)]
+            return "ok", [], [signatures.describe(owner)]
         value = getattr(owner, name)
         if type(called) is str and value is sys.modules.get(f"{called}.{name}"):
             return "ok", ["submodule"], [None]
@@ -149,7 +149,7 @@ class _Worker(Peer):
         return value
 
     def _get(self, owner: Any, name: str) -> Any:
-        _, (value,) = self.ask("get", [self.heap.number(owner), name], [])
+        _, (value,) = self.ask("get", [self.heap.numbers[id(owner)], name], [])
         return value
 
 
@@ -157,16 +157,6 @@ def _names(module: Any) -> list[str]:
     """What ``from module import *`` imports."""
     listed = getattr(module, "__all__", None)
     return [name for name in vars(module) if not name.startswith("_")] if listed is None else list(listed)
-
-
-def _signature(function: Any) -> list[tuple[Any, ...]]:
-    import inspect
-
-    parameters = inspect.signature(function).parameters.values()
-    return [
-        (p.name, int(p.kind), p.default is not p.empty, p.default if p.default is not p.empty else None)
-        for p in parameters
-    ]
 
 
 _ASIDE: dict[str, Callable[[Any], Any]] = {"names": _names, "dir": dir}
@@ -179,8 +169,10 @@ def _own_depth() -> int:
     return depth
 
 
-def _at_depth(more: int, function: Callable[..., Any], *arguments: Any) -> Any:
+def _at_depth(
+    more: int, target: Any, method: str | None, args: list[Any], kwargs: dict[str, Any]
+) -> tuple[str, list[Any], list[Any]]:
     """Call from as deep in the stack as the judge's test is, so that the recursion limit falls where it would there."""
     if more > 0:
-        return _at_depth(more - 1, function, *arguments)
-    return function(*arguments)
+        return _at_depth(more - 1, target, method, args, kwargs)
+    return called(target, method, args, kwargs)

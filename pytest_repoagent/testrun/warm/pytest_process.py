@@ -102,7 +102,7 @@ def _template(session: Session) -> NoReturn:
 
 
 def _connect(session: Session) -> Bridge:
-    bridge = Bridge(session.work, session.program)
+    bridge = Bridge(session.work, session.program, session.importable)
     bridge.install()
     bridge.connect(socket.socket(fileno=WORKER))
     return bridge

@@ -182,7 +182,7 @@ class Runs:
         home = self._refill(order.program, tests.folder / "work")
         notes, notes_end = os.pipe()
         barriers = replace(self._judge_barriers(order.bounds, (), (str(self.scratch),)), profile=profile)
-        session = Session(str(self.scratch / "work"), home, tests.args, order.nonce, False, {}, barriers)
+        session = Session(str(self.scratch / "work"), home, tests.args, order.nonce, False, {}, (), barriers)
         messages.send(self._pytest, {"op": "run", "session": session.dump()}, self._judge_fds(order, notes_end))
         os.close(notes_end)
         return self._finish(self._pytest, None, notes)
@@ -190,7 +190,9 @@ class Runs:
     def _session(self, tests: Tests, order: Order, home: str) -> Session:
         barriers = self._judge_barriers(order.bounds, (str(tests.folder),), (home,))
         sources = {path: data.decode("utf-8", "replace") for path, data in order.program.items()}
-        return Session(str(tests.folder / "work"), home, tests.args, order.nonce, True, sources, barriers)
+        return Session(
+            str(tests.folder / "work"), home, tests.args, order.nonce, True, sources, tuple(tests.program), barriers
+        )
 
     def _judge_barriers(self, bounds: Bounds, read: tuple[str, ...], write: tuple[str, ...]) -> Barriers:
         return Barriers(self._layers, "files", bounds.process(JUDGE_FILES), (*self._readable, *read), write)

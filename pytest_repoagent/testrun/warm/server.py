@@ -63,11 +63,8 @@ class Server:
 
     def _split(self, task: Task, order: Order) -> Ends:
         """From the template, unless this program would have been collected otherwise."""
-        if order.program.keys() == task.tests.program.keys():
-            ends = self._runs.split(task.tests, order, task.template)
-            if ["stale", ""] not in ends.notes:
-                return ends
-        return self._runs.split(task.tests, order)
+        ends = self._runs.split(task.tests, order, task.template)
+        return ends if ["stale", ""] not in ends.notes else self._runs.split(task.tests, order)
 
     def _drop(self, number: int) -> None:
         template = self._tasks.pop(number).template

@@ -48,6 +48,7 @@ class Session:
         nonce: stands before each event.
         split: the program is in a worker.
         program: the program's files, path -> source text; empty where they are in ``work``.
+        importable: those that the tests may import: the pristine program's, not what a candidate added.
         barriers: what the process keeps itself in.
     """
 
@@ -57,13 +58,16 @@ class Session:
     nonce: str
     split: bool
     program: Mapping[str, str]
+    importable: tuple[str, ...]
     barriers: Barriers
 
     @classmethod
     def load(cls, fields: Mapping[str, Any]) -> Self:
         """The object whose :meth:`dump` was sent."""
         barriers = Barriers.load(fields["barriers"])
-        return cls(**{**fields, "args": tuple(fields["args"]), "barriers": barriers})
+        return cls(
+            **{**fields, "args": tuple(fields["args"]), "importable": tuple(fields["importable"]), "barriers": barriers}
+        )
 
     def dump(self) -> dict[str, Any]:
         """As JSON can carry it."""
