@@ -68,21 +68,20 @@ class WarmServer:
             UsageError: the interpreter cannot be started or lacks what is needed, or a barrier does not hold.
         """
         self._open = ExitStack()
-        with ExitStack() as started:
+        self._socket, other = socket.socketpair()
+        with other, ExitStack() as started:
             started.callback(self.close)
             self._errors = self._open.enter_context(tempfile.TemporaryFile())
             self.folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
             self._open.callback(remove, self.folder)
-            self._socket, other = socket.socketpair()
-            with other:
-                process = self._start(interpreter, layers, other.fileno())
-            self._open.callback(_stop, process)
-            self._open.enter_context(self._socket)
+            self._open.callback(_stop, self._start(interpreter, layers, other.fileno()))
+            other.close()
             self._greet(interpreter, layers)
             started.pop_all()
 
     def close(self) -> None:
         """End the server with everything it started, and remove its folder."""
+        self._socket.close()
         self._open.close()
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,6 +197,8 @@ def _folders(interpreter: str) -> list[str]:
     command = [interpreter, "-P", "-s", "-B", libraries.__file__]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment("/nonexistent"))
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UsageError(f"The task's interpreter {interpreter!r} cannot be used: {error}.") from error
-    return list(json.loads(answer.stdout))
+        return list(json.loads(answer.stdout))
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(f"The task's interpreter {interpreter!r} cannot be started: {error.strerror}.") from error
+    except (ValueError, subprocess.CalledProcessError) as error:
+        raise UsageError(f"The task's interpreter {interpreter!r} is no Python 3.11 or later: {error}.") from error

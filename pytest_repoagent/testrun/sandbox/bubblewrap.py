@@ -13,7 +13,7 @@ NOBODY = "65534"
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--uid", NOBODY, "--gid", NOBODY, "--hostname", "sandbox"),
-    *("--cap-drop", "ALL", "--new-session", "--die-with-parent"),
+    *("--cap-drop", "ALL", "--new-session"),
 )
 _DEVICES = ("null", "zero", "urandom")
 _LIBRARIES = (

@@ -125,7 +125,7 @@ def describe(tag: str, value: Any) -> list[Any]:
 def attributes(value: Any) -> dict[str, Any]:
     """The attributes of an instance."""
     found = {name: item for name, item in getattr(value, "__dict__", {}).items() if type(name) is str}
-    for name in _slots(type(value)):
+    for name in _slots(type(value)):  # type: ignore[arg-type]
         if hasattr(value, name):
             found[name] = getattr(value, name)
     return found
@@ -133,7 +133,7 @@ def attributes(value: Any) -> dict[str, Any]:
 
 def set_attributes(value: Any, new: Mapping[str, Any], gone: Iterable[str]) -> None:
     """Change the attributes of an instance, past whatever its class does when attributes are set."""
-    slots = _slots(type(value))
+    slots = _slots(type(value))  # type: ignore[arg-type]
     own = getattr(value, "__dict__", {})
     for name, item in new.items():
         if name in slots:

@@ -64,7 +64,7 @@ class Unpacking:
         self._nesting: dict[int, int] = {}
         for number, *entry in table:
             self._take(number, entry)
-        known = heap.objects.keys() & self._entries.keys()
+        self._known = known = heap.objects.keys() & self._entries.keys()
         for number, (tag, *body) in self._entries.items():
             if number in known:
                 if heap.tags[number] != tag or tag in kinds.UNCHANGING:
@@ -167,7 +167,8 @@ class Unpacking:
             if before[1] != body[0]:
                 raise Malformed
             new = dict(kinds.pairs([read(part) for part in body[1:]]))
-            kinds.set_attributes(value, new, {read(name) for name in before[2::2]} - new.keys())
+            gone = {read(name) for name in before[2::2]} - new.keys() if number in self._known else ()
+            kinds.set_attributes(value, new, gone)
 
     def _read(self, value: Any) -> Any:
         if type(value) in _INLINE:

@@ -153,6 +153,9 @@ class _Collected:
         settle(session.work, session.home)
         confinement.enter()
         self._bridge.unservable[:] = known  # what the fork and this have done is not the tests' doing
+        greeting = Reporter()
+        greeting.attach(CHANNEL, session.nonce)
+        greeting.send("hello")  # the candidate may end its process when it is imported
         if not self._bridge.resume(socket.socket(fileno=WORKER), session.program):
             note("stale")
             os._exit(0)

@@ -26,7 +26,7 @@ from pytest_repoagent.testrun.sandbox.seccomp import Profile
 from pytest_repoagent.testrun.split import worker
 from pytest_repoagent.testrun.warm import libraries, messages, orphans
 from pytest_repoagent.testrun.warm.fork import NOTES, kill, reap, settle, spawn
-from pytest_repoagent.testrun.warm.watch import Ends, read_notes, watch
+from pytest_repoagent.testrun.warm.watch import Ends, answers, read_notes, watch
 from pytest_repoagent.testrun.warm.wire import Barriers, Session
 
 Files = Mapping[str, bytes]
@@ -151,13 +151,10 @@ class Runs:
             messages.send(self._pytest, {"op": "template", "session": session.dump()}, fds)
         try:
             os.close(notes_end)
-            here.settimeout(TEMPLATE_TIMEOUT_S)
-            messages.receive(here)
-            here.settimeout(None)
-        except (messages.Closed, TimeoutError):
-            here.close()
-            self._raise_failures(read_notes(notes))
-            return None
+            if not answers(self._control, here, TEMPLATE_TIMEOUT_S):
+                here.close()
+                self._raise_failures(read_notes(notes))
+                return None
         finally:
             os.close(notes)
             kill(pid)

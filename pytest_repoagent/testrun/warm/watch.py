@@ -61,6 +61,21 @@ def watch(control: socket.socket, judges: socket.socket, worker: int | None, not
     return Ends(judge, end, read_notes(notes))
 
 
+def answers(control: socket.socket, template: socket.socket, timeout_s: float) -> bool:
+    """Whether a template says in time that it is prepared.
+
+    Raises:
+        DriverGone: so says ``control``.
+    """
+    ready, _, _ = select.select([control, template], [], [], timeout_s)
+    if control in ready:
+        raise DriverGone
+    try:
+        return bool(ready) and bool(messages.receive(template))
+    except messages.Closed:
+        return False
+
+
 def read_notes(fd: int) -> list[list[str]]:
     """The notes of processes that have ended."""
     os.set_blocking(fd, False)
