@@ -17,7 +17,12 @@ LEFT_OUT = "\n[...]\n"
 ORDER = ("failed", "error", "passed", "skipped")
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|.)")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Control characters, and those of Unicode's that nobody sees or that turn the direction of text.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+# What the driver's own words begin with; a program may not speak with its voice.
+_TAG = re.compile(
+    r"\[((?:tool_result|parse_error|loop_warning|error|reflection|TESTS (?:PASS|FAIL))\b[^\]\n]{0,80})\]", re.IGNORECASE
+)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # Also what is left of an address where pytest cut a long repr with "...".
 _ADDRESS = re.compile(r"(\bat |\bthread |\.\.\.(?:a?t)? ?)0x[0-9a-f]+")
@@ -43,6 +48,7 @@ def clean(text: str, folder: str = "", work: str = "") -> str:
         if path not in ("", "/"):
             text = text.replace(path, stand_in)
     text = _CONTROL.sub("", _ESCAPE.sub("", text))
+    text = _TAG.sub(r"(\1)", text)
     text = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
     text = _MACHINERY.sub("", _LIBRARY.sub("", _DEPTH.sub("", text)))
     text = _ADVICE_ENDING.sub("", _ADVICE.sub("", text))

@@ -143,7 +143,7 @@ def _checks() -> dict[str, Code]:
         "fcntl": _among(1, _FD_COMMANDS),
         "ioctl": _among(1, (*_TTY_QUESTIONS, *_FD_REQUESTS), error=errno.EOPNOTSUPP),
         "pipe2": _among(1, (0,), mask=_ALL_BITS ^ (os.O_CLOEXEC | os.O_NONBLOCK)),
-        "prlimit64": _null(2),
+        "prlimit64": _then(_null(2), _among(0, (0,))),
         "prctl": _among(0, _THREAD_NAME),
         "kill": _among(0, (_OWN_PID,)),
         "tgkill": _among(0, (_OWN_PID,)),

@@ -44,10 +44,10 @@ class Tracebacks:
         """
         made: TracebackType | None = None
         for path, name, first, position, twin in reversed(frames):
-            filename = self._filename(text(path))
+            filename = self._filename(_on_one_line(path))
             line, *columns = position
             where = tuple(map(_number_or_none, columns))
-            code = _code(filename, text(name)[:_NAME_CHARS], _number(first), _number(line), where)
+            code = _code(filename, _on_one_line(name), _number(first), _number(line), where)
             frame, instruction = _run(code, _number(twin))
             made = TracebackType(made, frame, instruction, line)
         return made
@@ -105,6 +105,11 @@ def _run(code: CodeType, twin: int) -> tuple[FrameType, int]:
 def _here() -> tuple[FrameType, int]:
     frame = sys._getframe(1)
     return frame, frame.f_lasti
+
+
+def _on_one_line(value: Any) -> str:
+    """The text, without what would make it look like something else than a part of a line."""
+    return "".join(char for char in text(value)[:_NAME_CHARS] if char.isprintable() or char == INSIDE)
 
 
 def _number(value: Any) -> int:

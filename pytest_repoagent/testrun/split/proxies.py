@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pytest_repoagent.testrun.split import signatures
@@ -25,6 +25,7 @@ __tracebackhide__ = True
 # A plain test run has a script and its main function below pytest; up to Python 3.11, calls through C count too.
 _FRAMES_BELOW = 5 if sys.version_info < (3, 12) else 2
 _NOTE_CHARS = 300
+_MAX_NOTES = 100
 # What may be printed before a question is answered; more than any worker keeps.
 _PRINT_CHARS = 64 << 20
 _PACKAGE = OWN_FOLDER.rpartition("/testrun/")[0] + "/"
@@ -37,9 +38,16 @@ class Bridge(Peer):
 
     Attributes:
         unservable: what tests and program would have shared and cannot in two processes, in words.
+        exports: module -> the names that star imports brought.
     """
 
-    def __init__(self, work: str, program: Mapping[str, str], importable: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        work: str,
+        program: Mapping[str, str],
+        importable: Iterable[str] | None = None,
+        exports: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         """Make a bridge that is not connected.
 
         Args:
@@ -47,6 +55,8 @@ class Bridge(Peer):
             program: relative path -> text of all the program's files.
             importable: those that the tests may import, if not all: a file that a candidate added must not stand in
                 for a module of somebody else's.
+            exports: module -> the names that a star import may bring, if not all: a name that a candidate added must
+                not take the place of one of the tests'.
         """
         self._tracebacks = Tracebacks(work, program)
         standins = StandIns(self.call, self.get, methods=True)
@@ -59,6 +69,8 @@ class Bridge(Peer):
         self._granted: dict[int, set[int]] = {}
         self._unprinted: OSError | None = None
         self._print_left = 0
+        self._may_export = exports
+        self.exports: dict[str, list[str]] = {}
 
     def install(self) -> None:
         """Serve what this process imports from now on, and note what tests do behind the bridge's back."""
@@ -130,6 +142,10 @@ class Bridge(Peer):
         _, (names,) = self.ask(which, [module], [])
         if type(names) is not list or not all(type(name) is str for name in names):
             self.gone()
+        if which == "names":
+            if self._may_export is not None:
+                names = [name for name in names if name in self._may_export.get(module, ())]
+            self.exports[module] = names
         return names
 
     def get(self, owner: Any, name: str) -> Any:
@@ -214,7 +230,7 @@ class Bridge(Peer):
                 self._note(reason[:_NOTE_CHARS])
 
     def _note(self, reason: str) -> None:
-        if reason not in self.unservable:
+        if reason not in self.unservable and len(self.unservable) < _MAX_NOTES:
             self.unservable.append(reason)
 
     def gone(self) -> NoReturn:

@@ -55,7 +55,7 @@ def _until_twin(entries: list[TracebackType], twins: list[int]) -> tuple[list[Tr
     """As pytest tells that a recursion came back to where it was."""
     seen: dict[Any, list[tuple[int, Any]]] = {}
     for number, entry in enumerate(entries):
-        variables = entry.tb_frame.f_locals
+        variables = dict(entry.tb_frame.f_locals)
         before = seen.setdefault((entry.tb_frame.f_code, entry.tb_lineno), [])
         for other, others in before:
             try:

@@ -102,7 +102,7 @@ def _template(session: Session) -> NoReturn:
 
 
 def _connect(session: Session) -> Bridge:
-    bridge = Bridge(session.work, session.program, session.importable)
+    bridge = Bridge(session.work, session.program, session.importable, session.exports)
     bridge.install()
     bridge.connect(socket.socket(fileno=WORKER))
     return bridge
@@ -123,7 +123,7 @@ class _Collected:
             os._exit(1)
         _silence(session.config.pluginmanager)
         self._bridge.disconnect()
-        messages.send(self._connection, {"prepared": True})
+        messages.send(self._connection, {"exports": self._bridge.exports})
         _warm_up()
         self._become_judge()
         try:

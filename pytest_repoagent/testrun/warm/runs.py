@@ -26,7 +26,7 @@ from pytest_repoagent.testrun.sandbox.seccomp import Profile
 from pytest_repoagent.testrun.split import worker
 from pytest_repoagent.testrun.warm import libraries, messages, orphans
 from pytest_repoagent.testrun.warm.fork import NOTES, kill, reap, settle, spawn
-from pytest_repoagent.testrun.warm.watch import Ends, answers, read_notes, watch
+from pytest_repoagent.testrun.warm.watch import Ends, answer, read_notes, watch
 from pytest_repoagent.testrun.warm.wire import Barriers, Session
 
 Files = Mapping[str, bytes]
@@ -85,6 +85,14 @@ class Order:
     record: bool = False
 
 
+@dataclass(frozen=True)
+class Template:
+    """A process that has collected a task's tests: its socket, and what star imports brought (module -> names)."""
+
+    connection: socket.socket
+    exports: Mapping[str, Sequence[str]]
+
+
 class ChildFailed(Exception):
     """A child did not get as far as its work: a barrier did not go up, or this package has a bug."""
 
@@ -136,8 +144,8 @@ class Runs:
         with closing(self._worker_barriers(Bounds(5, 1 << 30, 1 << 20)).prepare()) as confinement:
             return selftest.run(self._layers, confinement.enter, canary)
 
-    def template(self, tests: Tests, bounds: Bounds) -> socket.socket | None:
-        """The socket of a process that has collected the tests, where they can be collected apart from the program."""
+    def template(self, tests: Tests, bounds: Bounds) -> Template | None:
+        """A process that has collected the tests, where they can be collected apart from the program."""
         null = (self._null, self._null, self._null)
         order = Order(tests.program, bounds, "", null, record=True)
         home = self._refill(order.program)
@@ -146,12 +154,13 @@ class Runs:
         notes, notes_end = os.pipe()
         with there, judge_end, worker_end:
             pid = self._spawn_worker(order, worker_end, notes_end)
-            session = self._session(tests, order, home)
+            session = self._session(tests, order, home, None)
             fds = [*null, notes_end, there.fileno(), judge_end.fileno()]
             messages.send(self._pytest, {"op": "template", "session": session.dump()}, fds)
         try:
             os.close(notes_end)
-            if not answers(self._control, here, TEMPLATE_TIMEOUT_S):
+            said = answer(self._control, here, TEMPLATE_TIMEOUT_S)
+            if said is None:
                 here.close()
                 self._raise_failures(read_notes(notes))
                 return None
@@ -159,18 +168,20 @@ class Runs:
             os.close(notes)
             kill(pid)
             reap(pid)
-        return here
+        return Template(here, said["exports"])
 
-    def split(self, tests: Tests, order: Order, template: socket.socket | None = None) -> Ends:
-        """Run the tests in one process, forked from a template or collecting anew, and the program in another."""
+    def split(self, tests: Tests, order: Order, template: Template, anew: bool = False) -> Ends:
+        """Run the tests in one process, forked from a template or collecting ``anew``, and the program in another."""
         home = self._refill(order.program)
-        judges = template or self._pytest
+        judges = self._pytest if anew else template.connection
         judge_end, worker_end = socket.socketpair()
         notes, notes_end = os.pipe()
         with judge_end, worker_end:
             pid = self._spawn_worker(order, worker_end, notes_end)
             fds = [*self._judge_fds(order, notes_end), judge_end.fileno()]
-            messages.send(judges, {"op": "run", "session": self._session(tests, order, home).dump()}, fds)
+            messages.send(
+                judges, {"op": "run", "session": self._session(tests, order, home, template.exports).dump()}, fds
+            )
         os.close(notes_end)
         return self._finish(judges, pid, notes)
 
@@ -179,16 +190,24 @@ class Runs:
         home = self._refill(order.program, tests.folder / "work")
         notes, notes_end = os.pipe()
         barriers = replace(self._judge_barriers(order.bounds, (), (str(self.scratch),)), profile=profile)
-        session = Session(str(self.scratch / "work"), home, tests.args, order.nonce, False, {}, (), barriers)
+        session = Session(str(self.scratch / "work"), home, tests.args, order.nonce, False, {}, (), None, barriers)
         messages.send(self._pytest, {"op": "run", "session": session.dump()}, self._judge_fds(order, notes_end))
         os.close(notes_end)
         return self._finish(self._pytest, None, notes)
 
-    def _session(self, tests: Tests, order: Order, home: str) -> Session:
+    def _session(self, tests: Tests, order: Order, home: str, exports: Mapping[str, Sequence[str]] | None) -> Session:
         barriers = self._judge_barriers(order.bounds, (str(tests.folder),), (home,))
         sources = {path: data.decode("utf-8", "replace") for path, data in order.program.items()}
         return Session(
-            str(tests.folder / "work"), home, tests.args, order.nonce, True, sources, tuple(tests.program), barriers
+            work=str(tests.folder / "work"),
+            home=home,
+            args=tests.args,
+            nonce=order.nonce,
+            split=True,
+            program=sources,
+            importable=tuple(tests.program),
+            exports=exports,
+            barriers=barriers,
         )
 
     def _judge_barriers(self, bounds: Bounds, read: tuple[str, ...], write: tuple[str, ...]) -> Barriers:

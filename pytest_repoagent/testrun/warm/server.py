@@ -17,16 +17,16 @@ from typing import Any, NoReturn
 
 from pytest_repoagent.testrun.sandbox.layers import Layers
 from pytest_repoagent.testrun.warm import messages, orphans
-from pytest_repoagent.testrun.warm.runs import Bounds, ChildFailed, Files, Order, Runs, Tests
+from pytest_repoagent.testrun.warm.runs import Bounds, ChildFailed, Files, Order, Runs, Template, Tests
 from pytest_repoagent.testrun.warm.watch import DriverGone, Ends
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task's tests, and the socket of their template where they have one."""
+    """A task's tests, and their template where they have one."""
 
     tests: Tests
-    template: socket.socket | None
+    template: Template | None
 
 
 class Server:
@@ -63,13 +63,16 @@ class Server:
 
     def _split(self, task: Task, order: Order) -> Ends:
         """From the template, unless this program would have been collected otherwise."""
+        assert task.template
         ends = self._runs.split(task.tests, order, task.template)
-        return ends if ["stale", ""] not in ends.notes else self._runs.split(task.tests, order)
+        return (
+            ends if ["stale", ""] not in ends.notes else self._runs.split(task.tests, order, task.template, anew=True)
+        )
 
     def _drop(self, number: int) -> None:
         template = self._tasks.pop(number).template
         if template:
-            template.close()
+            template.connection.close()
 
 
 def main(control_fd: int) -> NoReturn:

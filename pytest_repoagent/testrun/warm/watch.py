@@ -16,6 +16,8 @@ from pytest_repoagent.testrun.warm import messages
 from pytest_repoagent.testrun.warm.fork import kill, reap
 
 _PATIENCE_S = 1.0
+_LOOK_MS = 20
+MAX_THREADS = 256
 
 
 class DriverGone(Exception):
@@ -53,7 +55,7 @@ def watch(control: socket.socket, judges: socket.socket, worker: int | None, not
     judge: Mapping[str, Any] = {}
     try:
         pid = messages.receive(judges)[0]["pid"]
-        _wait(control, judges, pid)
+        _wait(control, judges, pid, worker)
         judge = messages.receive(judges)[0]
     finally:
         left = os.waitstatus_to_exitcode(judge.get("status", 0)) == GONE_EXIT
@@ -61,8 +63,8 @@ def watch(control: socket.socket, judges: socket.socket, worker: int | None, not
     return Ends(judge, end, read_notes(notes))
 
 
-def answers(control: socket.socket, template: socket.socket, timeout_s: float) -> bool:
-    """Whether a template says in time that it is prepared.
+def answer(control: socket.socket, template: socket.socket, timeout_s: float) -> Mapping[str, Any] | None:
+    """What a template says when it is prepared; None where it is not, in time.
 
     Raises:
         DriverGone: so says ``control``.
@@ -71,9 +73,9 @@ def answers(control: socket.socket, template: socket.socket, timeout_s: float) -
     if control in ready:
         raise DriverGone
     try:
-        return bool(ready) and bool(messages.receive(template))
+        return messages.receive(template)[0] if ready else None
     except messages.Closed:
-        return False
+        return None
 
 
 def read_notes(fd: int) -> list[list[str]]:
@@ -88,19 +90,31 @@ def read_notes(fd: int) -> list[list[str]]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-def _wait(control: socket.socket, judges: socket.socket, judge: int) -> None:
+def _wait(control: socket.socket, judges: socket.socket, judge: int, worker: int | None) -> None:
     poll = select.poll()
     poll.register(judges, select.POLLIN)
     poll.register(control, select.POLLIN)
     while True:
-        ready = {fd for fd, _ in poll.poll()}
+        ready = {fd for fd, _ in poll.poll(_LOOK_MS)}
         if judges.fileno() in ready:
             return
+        for pid in (judge, worker):
+            if pid is not None and _threads(pid) > MAX_THREADS:  # nothing else bounds them for root
+                kill(pid)
+        if not ready:
+            continue
         try:
             messages.receive(control)
         except messages.Closed:
             raise DriverGone from None
         kill(judge)
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208 - on every look
+    except FileNotFoundError:
+        return 0
 
 
 def _end(worker: int, patient: bool) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -49,6 +49,7 @@ class Session:
         split: the program is in a worker.
         program: the program's files, path -> source text; empty where they are in ``work``.
         importable: those that the tests may import: the pristine program's, not what a candidate added.
+        exports: module -> names that star imports may bring, for the same reason; None while that is being found out.
         barriers: what the process keeps itself in.
     """
 
@@ -59,6 +60,7 @@ class Session:
     split: bool
     program: Mapping[str, str]
     importable: tuple[str, ...]
+    exports: Mapping[str, Sequence[str]] | None
     barriers: Barriers
 
     @classmethod
