@@ -25,6 +25,7 @@ check: lint
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/idle_cost.py
+	$(BIN)/python bench/testrun.py
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -116,6 +116,7 @@ class TestInside:
             assert ended.returncode != 0
             assert str(tmp_path / "missing") in ended.stderr
 
+
 def test_a_loop_of_symbolic_links_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")

@@ -49,7 +49,10 @@ class WarmRunner:
         Raises:
             UsageError: it cannot be started, or a barrier does not hold.
         """
-        self._tasks(sys.executable)
+        try:
+            self._tasks(sys.executable)
+        except ServerDied as error:
+            raise UsageError(f"The test server was killed when it started: {error}.") from error
 
     def run(self, job: Job) -> Verdict:
         """Run the job.
@@ -99,7 +102,9 @@ class WarmRunner:
         return self._servers[interpreter]
 
     def _forget(self, interpreter: str) -> None:
-        self._servers.pop(interpreter).server.close()
+        tasks = self._servers.pop(interpreter, None)
+        if tasks:
+            tasks.server.close()
 
 
 def _ending(raw: RawRun, limits: Limits) -> Ending:

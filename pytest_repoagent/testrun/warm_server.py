@@ -66,6 +66,7 @@ class WarmServer:
 
         Raises:
             UsageError: the interpreter cannot be started or lacks what is needed, or a barrier does not hold.
+            ServerDied: somebody killed it.
         """
         self._open = ExitStack()
         self._socket, other = socket.socketpair()
@@ -74,7 +75,8 @@ class WarmServer:
             self._errors = self._open.enter_context(tempfile.TemporaryFile())
             self.folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
             self._open.callback(remove, self.folder)
-            self._open.callback(_stop, self._start(interpreter, layers, other.fileno()))
+            self._process = self._start(interpreter, layers, other.fileno())
+            self._open.callback(_stop, self._process)
             other.close()
             self._greet(interpreter, layers)
             started.pop_all()
@@ -145,6 +147,8 @@ class WarmServer:
                 self._send({"layers": asdict(layers), "scratch": scratch, "canary": canary.name})
                 through = self._receive()["through"]
             except ServerDied as error:
+                if _was_killed(self._process):
+                    raise
                 raise UsageError(
                     f"The test server cannot be started with {interpreter}, which must be Python 3.11 or later with "
                     f"pytest: {error}."
@@ -188,6 +192,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _was_killed(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a signal ended it, which bubblewrap reports as shells do."""
+    try:
+        code = process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return code < 0 or code > 128
 
 
 def _folders(interpreter: str) -> list[str]:
