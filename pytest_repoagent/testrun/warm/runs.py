@@ -115,8 +115,8 @@ class Runs:
         self.scratch = scratch
         self._control = control
         self._layers = layers
-        # The package may bring corrected programs along.
-        self._readable = libraries.readable(hidden=Path(__file__).resolve().parents[2])
+        # The package brings corrected programs along.
+        self._readable = libraries.readable(hidden=Path(__file__).resolve().parents[1])
         self._null = os.open(os.devnull, os.O_RDWR)
         self._warm_up()
         self._pytest, other = socket.socketpair()
