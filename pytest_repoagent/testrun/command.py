@@ -27,6 +27,7 @@ def environment(home: str) -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": home,
         "TMPDIR": home,
+        "LOGNAME": "nobody",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONHASHSEED": "0",

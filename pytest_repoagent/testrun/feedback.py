@@ -42,7 +42,7 @@ def clean(text: str, folder: str = "", work: str = "") -> str:
     Args:
         text: any text, lone surrogates included.
         folder: the run's private folder; it becomes ``<tmp>``.
-        work: the folder in it that the tests ran in; paths below it become relative.
+        work: the folder that the tests ran in; paths below it become relative.
     """
     for path, stand_in in ((f"{work}/", ""), (work, "."), (folder, "<tmp>")):
         if path not in ("", "/"):

@@ -14,7 +14,6 @@ from pytest_repoagent.testrun.ending import Ending
 from pytest_repoagent.testrun.events import Collected, Event, Finished, NotCollected, Report, Started, Stopped
 from pytest_repoagent.testrun.feedback import clean as no_paths
 from pytest_repoagent.testrun.feedback import failure_detail, short_id, verdict_text
-from pytest_repoagent.testrun.staging import WORK
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ def to_verdict(
     ending: Ending,
     *,
     stderr: str,
+    work: str,
     folder: str,
     started: float,
     cpu_s: float,
@@ -81,7 +81,8 @@ def to_verdict(
         events: what the test process sent.
         ending: how it ended.
         stderr: what it wrote there.
-        folder: where its ``work`` was.
+        work: where its tests were.
+        folder: where they could write.
         started: when the monotonic clock said so.
         cpu_s: CPU seconds of all its processes.
         runner: the runner's name.
@@ -100,7 +101,7 @@ def to_verdict(
         expected_passed=job.expected_passed,
         expected_skipped=job.expected_skipped,
         stderr=stderr,
-        clean=partial(no_paths, folder=folder, work=f"{folder}/{WORK}"),
+        clean=partial(no_paths, folder=folder, work=work),
     )
     return Verdict(
         passed=judgement.reason == "passed",

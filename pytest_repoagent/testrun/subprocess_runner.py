@@ -60,6 +60,7 @@ class SubprocessRunner:
                 pipes.events,
                 ending,
                 stderr=pipes.stderr,
+                work=str(folder / WORK),
                 folder=str(folder),
                 started=started,
                 cpu_s=cpu_s,

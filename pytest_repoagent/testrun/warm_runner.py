@@ -81,6 +81,7 @@ class WarmRunner:
             raw.events,
             _ending(raw, job.limits),
             stderr=raw.stderr,
+            work=raw.work,
             folder=raw.folder,
             started=started,
             cpu_s=sum(process["cpu_s"] for process in (raw.judge, raw.worker) if process),

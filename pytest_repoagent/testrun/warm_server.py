@@ -46,7 +46,8 @@ class RawRun:
         cut: why the driver cut it short; None where it ended by itself.
         judge, worker: how the processes ended, see :class:`~.warm.watch.Ends`.
         notes: what they noted: (kind, text).
-        folder: where ``work`` was.
+        work: where the tests were.
+        folder: where they could write.
     """
 
     events: Sequence[Event]
@@ -55,6 +56,7 @@ class RawRun:
     judge: Mapping[str, Any]
     worker: Mapping[str, Any] | None
     notes: Sequence[tuple[str, str]]
+    work: str
     folder: str
 
 
@@ -118,6 +120,7 @@ class WarmServer:
                 judge=reply["judge"],
                 worker=reply["worker"],
                 notes=[(kind, text) for kind, text in reply["notes"]],
+                work=reply["work"],
                 folder=reply["folder"],
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,12 +13,14 @@ from pytest_repoagent.testrun.base import Job, Limits
 from pytest_repoagent.testrun.command import parse
 from pytest_repoagent.testrun.events import Finished, Report
 from pytest_repoagent.testrun.sandbox.seccomp import Profile
+from pytest_repoagent.testrun.split.watch import STARTS
 from pytest_repoagent.testrun.staging import fill, is_bytecode, read, remove
 from pytest_repoagent.testrun.warm import messages
 from pytest_repoagent.testrun.warm_server import RawRun, WarmServer, bounds
 
 TASKS_KEPT = 8
 CALIBRATION_CPU_S = 1.0
+_RAISED = re.compile(r"(?m)^E   ([\w.]+)(?=:|$)")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,12 @@ class WarmTasks:
         """
         self.runs += 1
         number, manner = self._task(job)
-        return self._run(number, manner, job.counted(), job.limits), manner
+        raw = self._run(number, manner, job.counted(), job.limits)
+        if wanted := next((text for kind, text in raw.notes if kind == "wanted"), ""):
+            # The pristine program never got to where the tests want this.
+            manner = Manner(wanted, "processes" if wanted.startswith(STARTS) else "files")
+            raw = self._run(number, manner, job.counted(), job.limits)
+        return raw, manner
 
     def _task(self, job: Job) -> tuple[int, Manner]:
         key = (job.root, job.paths, job.command, job.editable, tuple(_stamp(job.root / path) for path in job.paths))
@@ -85,16 +93,16 @@ class WarmTasks:
             }
         )
         few = replace(job.limits, cpu_s=min(CALIBRATION_CPU_S, job.limits.cpu_s))
-        without_processes = self._run(number, Manner("trial"), {}, few)
+        with_processes = self._run(number, Manner("trial", "processes"), {}, few)
         why = "the tests cannot be collected apart from the program"
         if reply["prepared"]:
             split = self._run(number, Manner(), {}, few, record=True)
             why = next((text for kind, text in split.notes if kind == "unservable"), "")
-            if not why and not _agree(split, without_processes):
+            if not why and not _agree(split, with_processes):
                 why = "the tests end differently apart from the program"
             if not why:
                 return Manner()
-        with_processes = self._run(number, Manner("trial", "processes"), {}, few)
+        without_processes = self._run(number, Manner("trial"), {}, few)
         return Manner(why, "files" if _agree(without_processes, with_processes) else "processes")
 
     def _run(
@@ -121,7 +129,11 @@ class WarmTasks:
 def _agree(one: RawRun, other: RawRun) -> bool:
     """Whether two runs of the same code went the same way, as far as both went."""
     ways = [
-        [(event.id, event.when, event.outcome) for event in run.events if isinstance(event, Report)]
+        [
+            (event.id, event.when, event.outcome, _RAISED.findall(event.text))
+            for event in run.events
+            if isinstance(event, Report)
+        ]
         for run in (one, other)
     ]
     if all(run.events and isinstance(run.events[-1], Finished) for run in (one, other)):

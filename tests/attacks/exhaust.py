@@ -16,7 +16,7 @@ BOUNDS = attacks(
         """,
         "disk-inodes": """
             os.mkdir("many")
-            for number in range(5000):
+            for number in range(1500):
                 os.close(os.open(f"many/{number}", os.O_CREAT))
             return W["done"]
         """,

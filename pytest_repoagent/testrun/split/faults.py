@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from pytest_repoagent.testrun.split import plain, tracing
-from pytest_repoagent.testrun.split.plain import Malformed, is_stdlib
+from pytest_repoagent.testrun.split.plain import Malformed, Unservable, is_stdlib
 
 __tracebackhide__ = True
 MAX_LINKS = 12
@@ -183,6 +183,8 @@ def _short(text: Any) -> str:
 
 def _class(module: str, name: str, bases: list[str]) -> type[BaseException]:
     """The class itself where it is everybody's, else one with its name."""
+    if (module, name) == (Unservable.__module__, Unservable.__name__):
+        return Unservable
     if is_stdlib(module) or module == OUTCOMES:
         # pytest's say that they are built in.
         for home in (module, OUTCOMES) if module == "builtins" else (module,):

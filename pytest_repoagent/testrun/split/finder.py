@@ -39,8 +39,8 @@ class Program(Protocol):
         """The names that a star import takes (``names``), or all (``dir``)."""
         ...
 
-    def refused(self, reasons: Sequence[str]) -> None:
-        """Note what cannot be served."""
+    def stuck(self, reason: str) -> None:
+        """Note what the tests want and cannot have."""
         ...
 
 
@@ -140,7 +140,11 @@ class _Loader(SourceFileLoader):
 
 
 class _Module(ModuleType):
-    """A module of the program's; whatever it has is asked for."""
+    # A module of the program's; whatever it has is asked for.
+
+    @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return self.__getattr__("__doc__")
 
     def __init__(self, name: str, owner: Program) -> None:
         super().__init__(name)
@@ -182,5 +186,5 @@ class _Module(ModuleType):
         self._refuse(f"deleting {self.__name__}.{name}")
 
     def _refuse(self, reason: str) -> None:
-        _own(self)[_OWNER].refused([reason])
+        _own(self)[_OWNER].stuck(reason)
         raise Unservable(reason)

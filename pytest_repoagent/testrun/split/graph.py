@@ -8,7 +8,7 @@ end gets a stand-in.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Set
 from typing import Any, Protocol
 
 from pytest_repoagent.testrun.split import kinds
@@ -83,16 +83,17 @@ class Heap:
         """Whether the other end may call one of this end's objects, or this method of it."""
         return self.owns(number) and method in _METHODS.get(self.tags[number], ())
 
-    def release(self) -> list[int]:
-        """Forget the objects that nobody on this end holds any more, and say which.
+    def release(self, held: Set[int] = frozenset()) -> list[int]:
+        """Forget the objects that nobody on this end holds any more, and say which; not those ``held`` for certain.
 
         Where the other end holds less than all that makes up an object, it stays until that end forgets it.
         """
-        if not self.objects:
+        asked = self.objects.keys() - held
+        if not asked:
             return []
-        opaque = {number for number, tag in self.tags.items() if tag in kinds.BY_REFERENCE}
-        kept = retained(self.objects, {n for n in self.objects if self._is_original(n)}, opaque)
-        released = [number for number in self.objects if number not in kept]
+        opaque = {number for number in asked if self.tags[number] in kinds.BY_REFERENCE}
+        always = {number for number in asked if self._is_original(number)}
+        released = sorted(asked - retained(self.objects, asked, always, opaque))
         self.forget(released)
         return released
 

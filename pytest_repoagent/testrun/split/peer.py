@@ -66,7 +66,7 @@ class Channel:
             self.log.append((True, data))
         try:
             self._socket.sendall(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
-        except OSError as error:
+        except ConnectionError as error:
             raise Gone from error
 
     def receive(self) -> list[Any]:
@@ -106,7 +106,7 @@ class Channel:
         while size > 0:
             try:
                 parts.append(self._socket.recv(_CHUNK_BYTES))
-            except OSError as error:
+            except ConnectionError as error:
                 raise Gone from error
             if not parts[-1]:
                 raise Gone
@@ -129,6 +129,7 @@ class Peer:
         self._changeable: Container[int] = ()
         self._forgotten: list[int] = []
         self._depth = 0
+        self._interrupted = False
         self._thread = _thread.get_ident()
 
     def serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
@@ -146,9 +147,17 @@ class Peer:
         """Take what the other end has printed."""
         raise NotImplementedError
 
+    def notes(self) -> list[str]:
+        """What the other end is to know of values that did not cross whole."""
+        return []
+
     def refused(self, reasons: Any) -> None:
         """Note what did not cross."""
         raise NotImplementedError
+
+    def stuck(self, reason: str) -> None:
+        """Note what this end wanted and cannot have."""
+        self.refused([reason])
 
     def gone(self) -> NoReturn:
         """Leave: the other end has ended, or said what it never should."""
@@ -162,12 +171,16 @@ class Peer:
             BaseException: what the other end raised.
         """
         if self.channel is None or _thread.get_ident() != self._thread:
-            self._refuse(["a call outside of the thread that runs the tests"])
+            reason = "a call outside of the thread that runs the tests"
+            self.stuck(reason)
+            raise Unservable(reason)
+        if self._interrupted:
+            self.gone()
         before = self._changeable
         try:
             self._send(["ask", operation, operands], values)
         except Unservable as error:
-            self.refused([str(error)])
+            self.stuck(str(error))
             raise
         self._depth += 1
         try:
@@ -204,14 +217,16 @@ class Peer:
 
     def _wait(self) -> list[Any]:
         """Serve questions until the answer comes."""
-        while True:
-            message = self.receive()
-            if message[:1] == ["ask"]:
-                self.answer(message[1:])
-            elif message[:1] == ["print"] and len(message) == 3:
-                self.printed(*message[1:])
-            else:
-                return message
+        try:
+            while (message := self.receive())[:1] in (["ask"], ["print"]):
+                if message[0] == "ask":
+                    self.answer(message[1:])
+                else:
+                    self.printed(*message[1:])
+        except BaseException:  # a signal handler's: the answer is still to come
+            self._interrupted = True
+            raise
+        return message
 
     def _serve(self, operation: str, operands: Any, message: Unpacking) -> tuple[str, list[Any], list[Any]]:
         try:
@@ -243,8 +258,7 @@ class Peer:
                 error = StopIteration(*message.values)
             elif kind != "ok":
                 raise Malformed
-            if notes:
-                self.refused(notes)
+            self.refused([*notes, str(error)] if isinstance(error, Unservable) else notes)
         except Exception:
             self.gone()
         if error is not None:
@@ -265,10 +279,10 @@ class Peer:
             values.clear()
         if not self._depth:
             self.faults.reset()
-            self._forgotten += self.heap.release()
+            self._forgotten += self.heap.release(frozenset() if is_answer else packing.reached)
         message = [*head, packing.values, packing.table, self._forgotten]
         if is_answer:
-            message.append(self.heap.notes)
+            message.append(self.notes())
         try:
             self.send(message)
         except Unservable:
@@ -277,7 +291,6 @@ class Peer:
         except Gone:
             self.gone()
         self._forgotten = []
-        self.heap.notes.clear()
         self._changeable = self.changeable(self._changeable, packing.reached)
 
 

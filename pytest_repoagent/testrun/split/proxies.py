@@ -38,6 +38,7 @@ class Bridge(Peer):
 
     Attributes:
         unservable: what tests and program would have shared and cannot in two processes, in words.
+        wanted: what of it the tests themselves asked for, whatever the program is, in words; empty if nothing.
         exports: module -> the names that star imports brought.
     """
 
@@ -62,9 +63,10 @@ class Bridge(Peer):
         standins = StandIns(self.call, self.get, methods=True)
         super().__init__(Heap(standins, judge=True), Faults(work, self._tracebacks))
         self.unservable: list[str] = []
+        self.wanted = ""
         paths = program if importable is None else importable
         self._finder = Finder(self, work, {path: program[path] for path in paths})
-        self._watch = Watch(self._finder, self.refused)
+        self._watch = Watch(self._finder, self.refused, self.stuck)
         self._changeable: set[int] = set()
         self._granted: dict[int, set[int]] = {}
         self._unprinted: OSError | None = None
@@ -144,7 +146,11 @@ class Bridge(Peer):
             self.gone()
         if which == "names":
             if self._may_export is not None:
-                names = [name for name in names if name in self._may_export.get(module, ())]
+                known = self._may_export.get(module, ())
+                for name in names:
+                    if name not in known:
+                        self.get_global(module, name)
+                names = [name for name in names if name in known]
             self.exports[module] = names
         return names
 
@@ -206,9 +212,9 @@ class Bridge(Peer):
         for number in numbers:
             self._granted[number] = self._changeable
 
-    def printed(self, stdout: Any, stderr: Any) -> None:
+    def printed(self, stdout: Any = None, stderr: Any = None, *rest: Any) -> None:
         """Print what the program printed."""
-        if type(stdout) is not str or type(stderr) is not str:
+        if type(stdout) is not str or type(stderr) is not str or rest:
             self.gone()
         self._print_left -= len(stdout) + len(stderr)
         if self._print_left < 0:
@@ -228,6 +234,11 @@ class Bridge(Peer):
                 self._watch.random(draws=True)
             elif not reason.startswith(LOOKS_FOR) or self._finder.is_trusted(reason[len(LOOKS_FOR) :]):
                 self._note(reason[:_NOTE_CHARS])
+
+    def stuck(self, reason: str) -> None:
+        """Note what the tests want and cannot have."""
+        self.wanted = self.wanted or reason[:_NOTE_CHARS]
+        super().stuck(reason)
 
     def _note(self, reason: str) -> None:
         if reason not in self.unservable and len(self.unservable) < _MAX_NOTES:

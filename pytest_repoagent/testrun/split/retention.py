@@ -5,30 +5,33 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 
-def _counts(objects: Mapping[int, Any]) -> dict[int, int]:
-    return {number: sys.getrefcount(objects[number]) for number in objects}
+def _counts(objects: Mapping[int, Any], numbers: Iterable[int]) -> dict[int, int]:
+    return {number: sys.getrefcount(objects[number]) for number in numbers}
 
 
-_OWN_REFERENCES = _counts({0: []})[0]
+_OWN_REFERENCES = _counts({0: []}, [0])[0]
 
 
-def retained(objects: Mapping[int, Any], always: Set[int], opaque: Set[int]) -> set[int]:
-    """The numbers of the objects that something besides ``objects`` and each other refers to, and of all in them.
+def retained(objects: Mapping[int, Any], asked: Set[int], always: Set[int], opaque: Set[int]) -> set[int]:
+    """Those ``asked`` about that something besides ``objects`` and each other refers to, and all in them.
 
     Args:
         objects: number -> object; nothing else of the caller's may refer to one.
+        asked: the numbers in question.
         always: numbers that count as referred to.
         opaque: functions and iterators; what they refer to is referred to from outside.
     """
-    counts = _counts(objects)
-    inside = {number: _inside(objects[number]) for number in objects if number not in opaque}
+    counts = _counts(objects, asked)
+    if not always and all(count == _OWN_REFERENCES for count in counts.values()):
+        return set()
+    inside = {number: _inside(objects[number]) for number in asked if number not in opaque}
     shared = Counter(id(item) for items in inside.values() for item in items)
-    numbers = {id(value): number for number, value in objects.items()}
-    todo = [n for n in objects if n in always or counts[n] - _OWN_REFERENCES > shared[id(objects[n])]]
+    numbers = {id(objects[number]): number for number in asked}
+    todo = [n for n in asked if n in always or counts[n] - _OWN_REFERENCES > shared[id(objects[n])]]
     found: set[int] = set()
     while todo:
         number = todo.pop()

@@ -15,7 +15,10 @@ __tracebackhide__ = True
 _STARTS = frozenset(
     {"subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "pty.spawn"}
 )
+STARTS = "the tests use "
+"""Begins the reason where tests start processes."""
 _ENVIRONMENT = frozenset({"os.putenv", "os.unsetenv"})
+_LOOK_AT_WARNINGS = frozenset({"_pytest.recwarn", "unittest.case"})
 
 
 class Files(Protocol):
@@ -29,10 +32,18 @@ class Files(Protocol):
 class Watch:
     """Notes, once started, what the worker's process cannot see."""
 
-    def __init__(self, files: Files, refused: Callable[[list[str]], None]) -> None:
+    def __init__(self, files: Files, refused: Callable[[list[str]], None], stuck: Callable[[str], None]) -> None:
+        """Make a watch that has not started.
+
+        Args:
+            files: who knows the program's files.
+            refused: is told what a program may have brought about.
+            stuck: is told what no program can bring about.
+        """
         self._seeds = self._draws = False
         self._files = files
         self._refused = refused
+        self._stuck = stuck
         self._patched: set[str] = set()
         self._folder = os.getcwd()
 
@@ -44,8 +55,11 @@ class Watch:
     def look(self) -> None:
         """Watch the patching tools that are loaded by now, and where this process is."""
         if os.getcwd() != self._folder:
-            self._refused(["the tests change the current folder"])
+            self._stuck("the tests change the current folder")
         for name, watch in (
+            ("warnings", self._watch_warnings),
+            ("_pytest.logging", self._watch_logging),
+            ("unittest._log", self._watch_assert_logs),
             ("_pytest.monkeypatch", self._watch_monkeypatch),
             ("unittest.mock", self._watch_mock),
             ("random", self._watch_random),
@@ -65,9 +79,26 @@ class Watch:
             if isinstance(arguments[0], str | bytes) and (path := self._files.inside(arguments[0])):
                 self._refused([f"the tests open {path}"])
         elif event in _STARTS:
-            self._refused([f"the tests use {event}"])
+            self._stuck(f"{STARTS}{event}")
         elif event in _ENVIRONMENT and not arguments[0].startswith(b"PYTEST_"):
-            self._refused(["the tests change the environment"])
+            self._stuck("the tests change the environment")
+
+    def _watch_warnings(self, module: Any) -> None:
+        def entered(patch: Any, result: Any) -> None:
+            caller = str(sys._getframe(2).f_globals.get("__name__"))
+            if caller in _LOOK_AT_WARNINGS or not (caller.startswith("_pytest.") or is_stdlib(caller)):
+                self._stuck("the tests look at warnings")
+
+        self._after(module.catch_warnings, "__enter__", entered)
+
+    def _watch_logging(self, module: Any) -> None:
+        self._after(module.LogCaptureFixture, "__init__", self._logs)
+
+    def _watch_assert_logs(self, module: Any) -> None:
+        self._after(module._AssertLogsContext, "__enter__", self._logs)
+
+    def _logs(self, patch: Any, result: Any) -> None:
+        self._stuck("the tests look at log messages")
 
     def _watch_monkeypatch(self, module: Any) -> None:
         self._after(module.MonkeyPatch, "setattr", lambda patch, result: self._patching(patch._setattr[-1][0]))
@@ -99,8 +130,8 @@ class Watch:
     def _patching(self, target: Any) -> None:
         """Note what is changed under the program's feet: all but the tests' own modules and objects."""
         if target is sys.modules:
-            self._refused(["the tests patch sys.modules"])
+            self._stuck("the tests patch sys.modules")
         kind = target if isinstance(target, type) else type(target)
         name = target.__name__ if isinstance(target, ModuleType) else kind.__module__
         if isinstance(target, ModuleType | type) and is_stdlib(str(name)):
-            self._refused([f"the tests patch {name}"])
+            self._stuck(f"the tests patch {name}")

@@ -117,6 +117,11 @@ class _Worker(Peer):
     def refused(self, reasons: Any) -> None:
         self.heap.notes += reasons
 
+    def notes(self) -> list[str]:
+        told = list(self.heap.notes) if self._record else []
+        self.heap.notes.clear()
+        return told
+
     def gone(self) -> NoReturn:
         os._exit(0)
 
@@ -127,8 +132,6 @@ class _Worker(Peer):
         for first in range(0, max(len(stdout), len(stderr)), _PRINT_CHARS):
             part = slice(first, first + _PRINT_CHARS)
             self.channel.send(["print", stdout[part], stderr[part]])
-        if not self._record:
-            self.heap.notes.clear()
         super().send(message)
 
     def _set_path(self, path: list[str]) -> None:
@@ -140,7 +143,7 @@ class _Worker(Peer):
         if name == "__signature__" and type(called) is int:
             return "ok", [], [signatures.describe(owner)]
         value = getattr(owner, name)
-        if type(called) is str and value is sys.modules.get(f"{called}.{name}"):
+        if value is not None and type(called) is str and value is sys.modules.get(f"{called}.{name}"):
             return "ok", ["submodule"], [None]
         return "ok", [], [value]
 

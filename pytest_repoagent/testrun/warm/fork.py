@@ -20,7 +20,14 @@ NOTES = 3
 """File descriptor of every child: JSON lines to the server about the run, closed before a candidate runs."""
 _FIRST_SPARE = 64
 _PR_SET_PDEATHSIG = 1
-_DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
+# As Python sets them when it starts.
+_HANDLERS: dict[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGCHLD: signal.SIG_DFL,
+    signal.SIGPIPE: signal.SIG_IGN,
+    signal.SIGXFSZ: signal.SIG_IGN,
+}
 
 
 def fork(fds: Sequence[int], keep: Sequence[int] = ()) -> int:
@@ -33,8 +40,8 @@ def fork(fds: Sequence[int], keep: Sequence[int] = ()) -> int:
         os.setsid()
         if sys.platform == "linux":
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        for handled in _DEFAULT_SIGNALS:
-            signal.signal(handled, signal.SIG_DFL)
+        for handled, handler in _HANDLERS.items():
+            signal.signal(handled, handler)
         spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_SPARE) for fd in fds]
         for number, fd in enumerate(spare):
             os.dup2(fd, number)

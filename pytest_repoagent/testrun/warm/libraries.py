@@ -26,6 +26,12 @@ def readable(hidden: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(part) for path in paths if path.exists() for part in _without(path, hidden)))
 
 
+def interpreter() -> tuple[str, ...]:
+    """What the running interpreter takes to be started once more."""
+    paths = (Path(sys.executable), Path(sys.executable).resolve(), Path(sys.prefix, "pyvenv.cfg"))
+    return tuple(dict.fromkeys(str(path) for path in paths if path.exists()))
+
+
 def _packages() -> set[Path]:
     return {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 

@@ -30,7 +30,7 @@ from pytest_repoagent.testrun.warm.wire import Session
 
 CHANNEL, WORKER = 4, 5
 _TEMPLATE_CONNECTION = CHANNEL
-# Before the task's own arguments. Capturing file descriptors needs files, and these are the server's pipes anyway.
+# Before the task's own arguments. Capturing file descriptors takes files; nothing but the tests writes in a judge.
 _FIRST_ARGS = ("--capture=sys",)
 
 
@@ -89,9 +89,9 @@ def _judge(session: Session, confinement: Confinement) -> NoReturn:
     reporter = Reporter()
     reporter.attach(CHANNEL, session.nonce)
     if session.split:
-        _connect(session)
+        run_pytest([*_FIRST_ARGS, *session.args], reporter, [_Notes(_connect(session))])
     os.close(NOTES)
-    run_pytest([*_FIRST_ARGS, *session.args], reporter)
+    run_pytest(session.args, reporter)
 
 
 def _template(session: Session) -> NoReturn:
@@ -108,6 +108,26 @@ def _connect(session: Session) -> Bridge:
     return bridge
 
 
+class _Notes:
+    """A pytest plugin that tells the server what tests and program would have shared."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            self.write()
+
+    def write(self) -> None:
+        for reason in self._bridge.unservable:
+            note("unservable", reason)
+        if self._bridge.wanted:
+            note("wanted", self._bridge.wanted)
+
+
 class _Collected:
     """A pytest plugin that halts a session between collection and the tests, and forks it for each run."""
 
@@ -122,16 +142,18 @@ class _Collected:
         if session.testsfailed:
             os._exit(1)
         _silence(session.config.pluginmanager)
+        if _warnings_are_errors(session):
+            self._bridge.refused(["warnings are errors"])
         self._bridge.disconnect()
         messages.send(self._connection, {"exports": self._bridge.exports})
         _warm_up()
         self._become_judge()
-        try:
-            yield
-        finally:
-            for reason in self._bridge.unservable:
-                note("unservable", reason)
-        # The session's own end belongs to no verdict, and tearing pytest down costs more than the tests.
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> NoReturn:
+        """The session's own end belongs to no verdict, and tearing pytest down costs more than the tests."""
+        _Notes(self._bridge).write()
         self._reporter.send("finished")
         os._exit(0)
 
@@ -152,7 +174,7 @@ class _Collected:
     def _prepare(self, session: Session, confinement: Confinement, known: list[str]) -> None:
         settle(session.work, session.home)
         confinement.enter()
-        self._bridge.unservable[:] = known  # what the fork and this have done is not the tests' doing
+        self._bridge.unservable[:], self._bridge.wanted = known, ""  # what the fork and this did is no test's doing
         greeting = Reporter()
         greeting.attach(CHANNEL, session.nonce)
         greeting.send("hello")  # the candidate may end its process when it is imported
@@ -170,6 +192,14 @@ class _Silent:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reporter, name)
+
+
+def _warnings_are_errors(session: pytest.Session) -> bool:
+    config = session.config
+    filters = [*config.getini("filterwarnings"), *(config.known_args_namespace.pythonwarnings or ())]
+    for item in session.items:
+        filters += [wanted for mark in item.iter_markers("filterwarnings") for wanted in mark.args]
+    return any(str(wanted).startswith("error") for wanted in filters)
 
 
 def _silence(plugins: pytest.PytestPluginManager) -> None:

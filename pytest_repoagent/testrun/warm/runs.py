@@ -189,7 +189,8 @@ class Runs:
         """Run tests and program in one process."""
         home = self._refill(order.program, tests.folder / "work")
         notes, notes_end = os.pipe()
-        barriers = replace(self._judge_barriers(order.bounds, (), (str(self.scratch),)), profile=profile)
+        read = libraries.interpreter() if profile == "processes" else ()
+        barriers = replace(self._judge_barriers(order.bounds, read, (str(self.scratch),)), profile=profile)
         session = Session(str(self.scratch / "work"), home, tests.args, order.nonce, False, {}, (), None, barriers)
         messages.send(self._pytest, {"op": "run", "session": session.dump()}, self._judge_fds(order, notes_end))
         os.close(notes_end)

@@ -42,7 +42,7 @@ class Server:
         ``task``: ``folder``, ``program``, ``args`` and ``bounds`` of a new task; gives whether it is ``prepared`` for
         split runs. ``drop``: a task is not needed any more. ``split`` and ``together``: a run with ``candidate``,
         ``bounds`` and ``nonce`` (``record``, ``profile``); gives ``judge``, ``worker`` and ``notes`` as
-        :class:`~.watch.Ends` has them, and ``folder``, where ``work`` was.
+        :class:`~.watch.Ends` has them, ``work``, where the tests were, and ``folder``, where they could write.
         """
         number = request["number"]
         if request["op"] == "drop":
@@ -57,9 +57,10 @@ class Server:
         program = {**task.tests.program, **_files(request["candidate"])}
         order = Order(program, bounds, request["nonce"], pipes, request["record"])
         if request["op"] == "together":
-            ends = self._runs.together(task.tests, order, request["profile"])
-            return {**asdict(ends), "folder": str(self._runs.scratch)}
-        return {**asdict(self._split(task, order)), "folder": str(task.tests.folder)}
+            ends, place = self._runs.together(task.tests, order, request["profile"]), self._runs.scratch
+        else:
+            ends, place = self._split(task, order), task.tests.folder
+        return {**asdict(ends), "work": str(place / "work"), "folder": str(self._runs.scratch)}
 
     def _split(self, task: Task, order: Order) -> Ends:
         """From the template, unless this program would have been collected otherwise."""
