@@ -11,7 +11,7 @@ from pytest_repoagent.rollout import Rollout, Step, TestRun
 
 
 class UnfinishedTrace(ValueError):
-    """The events have no ``run_end``: the rollout is still running, or was killed."""
+    """There are no events, or no ``run_end``: the rollout is still running, or was killed."""
 
 
 def fold(events: Iterable[Mapping[str, Any]], trace_path: str) -> Rollout:
@@ -22,7 +22,7 @@ def fold(events: Iterable[Mapping[str, Any]], trace_path: str) -> Rollout:
         trace_path: where they came from, kept in the record.
 
     Raises:
-        UnfinishedTrace: there is no ``run_end``.
+        UnfinishedTrace: there are no events, or there is no ``run_end``.
         KeyError, TypeError, ValueError: an event lacks a field or has one of another type.
     """
     start: Mapping[str, Any] | None = None
@@ -31,6 +31,7 @@ def fold(events: Iterable[Mapping[str, Any]], trace_path: str) -> Rollout:
     steps: list[dict[str, Any]] = []
     tests: list[TestRun] = []
     summary = ""
+    event: Mapping[str, Any] | None = None
     for event in events:
         match event["kind"]:
             case "run_start":
@@ -54,6 +55,8 @@ def fold(events: Iterable[Mapping[str, Any]], trace_path: str) -> Rollout:
                 summary = event["summary"]
             case "run_end":
                 end = event
+    if event is None:
+        raise UnfinishedTrace(f"{trace_path} has no events")
     if start is None:
         raise ValueError("no run_start event")
     if end is None:

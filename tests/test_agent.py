@@ -185,6 +185,8 @@ def test_an_interrupt_leaves_the_trace_unfinished(run: Run, tmp_path: Path) -> N
         run(LIST, KeyboardInterrupt())
     with pytest.raises(UnfinishedTrace):
         fold(trace.read(tmp_path / "trace.jsonl"), "x")
+    with pytest.raises(UnfinishedTrace):  # killed before its first event
+        fold([], "x")
 
 
 def test_an_invalid_reply_is_answered_with_its_code_and_executed_only_where_parsing_is_lenient(run: Run) -> None:

@@ -253,7 +253,7 @@ def test_long_lists_need_no_stack() -> None:
 @pytest.mark.parametrize(
     "value",
     [Node, json, memoryview(b""), ValueError("x"), [1, [Node]], datetime.timezone(datetime.timedelta(), "named")],
-    ids=repr,
+    ids=["class", "module", "memoryview", "exception", "class in a list", "timezone"],
 )
 def test_what_cannot_cross_leaves_no_trace(value: object) -> None:
     judge, worker = ends()

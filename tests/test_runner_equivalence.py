@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from runner_corpus import LITTLE, RIGHT, TEST_FILE, Case, difference, each, once, read_projects, report
+from runner_corpus import LITTLE, RIGHT, TEST_FILE, WRONG, Case, difference, each, once, read_projects, report
 from runner_programs import PROGRAMS
 from runner_values import MANY
 
@@ -138,6 +138,43 @@ def test_what_the_runners_decide_differently(warm: Runner, tmp_path: Path, name:
     assert otherwise.words in verdict.text
     verdict = warm.run(replace(job, editable=()))
     assert (verdict.reason, verdict.judge) == (otherwise.together, "in_process")
+
+
+PATCH = "import _pytest.python\n_pytest.python.Function.runtest = lambda self: None\n"
+LIST = (
+    "class M(type(sys)):\n    @property\n    def __all__(self): raise AttributeError\n"
+    "sys.modules[__name__].__class__ = M\n"
+)
+TO_ONE_PROCESS = {
+    "by what a star import takes": (
+        "from programs.prog import *\ndef test():\n    assert f(3) == 6\n",
+        f"import sys\n{PATCH}{LIST}{WRONG}",
+    ),
+    "by a value too large to go back": (
+        "from programs.prog import f\ndef test():\n    assert f(f(3)) == 12\n",
+        PATCH + "def f(x):\n    return '\\x00' * 1_300_000\n",
+    ),
+    "by too many values to go back": (
+        "from programs.prog import f\ndef test():\n    assert f([f(3)]) == 12\n",
+        PATCH + "def f(x):\n    return [[] for _ in range(399_999)]\n",
+    ),
+    "by an exception that goes back": (
+        "from programs.prog import f\ndef test():\n"
+        "    try: f(3)\n    except ValueError as error: x = f(error)\n    assert f(3) == 6\n",
+        PATCH + "def f(x):\n    raise ValueError\n",
+    ),
+    "by the type of a value": (
+        "from programs.prog import f\ndef test():\n    f([f(3)])\n    assert f(3) == 6\n",
+        PATCH + "class C: pass\ndef f(x):\n    return C\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TO_ONE_PROCESS)
+def test_a_program_cannot_bring_its_tests_into_its_process(warm: Runner, tmp_path: Path, name: str) -> None:
+    tests, program = TO_ONE_PROCESS[name]
+    verdict = warm.run(Case(program, tests, passed=1).job(tmp_path))
+    assert (verdict.passed, verdict.judge) == (False, "split"), verdict.text
 
 
 @pytest.mark.parametrize("name", MANY)

@@ -85,6 +85,17 @@ def test_a_process_is_killed_during_a_run(
         assert (verdict.passed, verdict.reason) == (good, "passed" if good else "failed"), verdict.text
 
 
+def test_a_process_is_killed_while_a_task_is_prepared(runner: Runner, tmp_path: Path) -> None:
+    choose = random.Random(1)
+    for number in range(ROUNDS):
+        processes = kept(runner, Case(RIGHT).job(tmp_path / "first"))
+        pids = [choose.choice(processes)] if number % 2 else []
+        thread = kill_later(pids, choose.uniform(0, 0.15), signal.SIGKILL)
+        verdict = runner.run(Case(RIGHT).job(tmp_path / str(number)))
+        thread.join()
+        assert (verdict.passed, verdict.judge) == (True, "split"), verdict.text
+
+
 def test_two_kills_in_one_run(runner: Runner, tmp_path: Path) -> None:
     """What cannot be judged is no verdict, and the next run is judged."""
     job = replace(Case(each("import time; time.sleep(0.3)")).job(tmp_path), limits=PATIENT)

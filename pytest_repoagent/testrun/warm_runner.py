@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from pytest_repoagent.errors import InfrastructureError, UsageError
-from pytest_repoagent.testrun.base import Job, Limits, SandboxMode, Verdict
+from pytest_repoagent.testrun.base import Job, SandboxMode, Verdict
 from pytest_repoagent.testrun.command import parse
-from pytest_repoagent.testrun.ending import Ending, own_ending
 from pytest_repoagent.testrun.judge import to_verdict
 from pytest_repoagent.testrun.sandbox import layers
-from pytest_repoagent.testrun.split.peer import GONE_EXIT
-from pytest_repoagent.testrun.warm_server import RawRun, ServerDied, WarmServer
+from pytest_repoagent.testrun.warm_server import ServerDied, WarmServer
 from pytest_repoagent.testrun.warm_tasks import WarmTasks
 
 RUNS_PER_SERVER = 1000
@@ -57,7 +51,7 @@ class WarmRunner:
     def run(self, job: Job) -> Verdict:
         """Run the job.
 
-        A server that dies, or a process of it that is killed from outside, costs one retry.
+        A server that dies costs one retry, as does a process of its that is killed from outside.
 
         Raises:
             UsageError: the command is not ``python -m pytest ...`` or its interpreter cannot be started.
@@ -67,8 +61,6 @@ class WarmRunner:
         interpreter, _ = parse(job.command)
         try:
             raw, manner = self._tasks(interpreter).run(job)
-            if _was_killed(raw, job.limits):
-                raw, manner = self._tasks(interpreter).run(job)
         except ServerDied:
             self._forget(interpreter)
             try:
@@ -79,7 +71,7 @@ class WarmRunner:
         return to_verdict(
             job,
             raw.events,
-            _ending(raw, job.limits),
+            raw.ending(job.limits),
             stderr=raw.stderr,
             work=raw.work,
             folder=raw.folder,
@@ -106,24 +98,3 @@ class WarmRunner:
         tasks = self._servers.pop(interpreter, None)
         if tasks:
             tasks.server.close()
-
-
-def _ending(raw: RawRun, limits: Limits) -> Ending:
-    if raw.cut:
-        return raw.cut
-    process = _decisive(raw)
-    if process.get("stayed"):
-        return Ending("the test process no longer answered its judge", "crashed")
-    return own_ending(process["status"], process["cpu_s"], limits)
-
-
-def _decisive(raw: RawRun) -> Mapping[str, Any]:
-    """The process whose end ended the run: the judge, or the worker where the judge only followed it."""
-    followed = raw.worker and os.waitstatus_to_exitcode(raw.judge["status"]) == GONE_EXIT
-    return raw.worker if raw.worker and followed else raw.judge
-
-
-def _was_killed(raw: RawRun, limits: Limits) -> bool:
-    """Whether somebody killed a process, and neither the server nor the kernel for its CPU time."""
-    code = os.waitstatus_to_exitcode(_decisive(raw)["status"])
-    return code == -signal.SIGKILL and _ending(raw, limits).what.endswith("SIGKILL")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -18,11 +20,12 @@ from pytest_repoagent.errors import InfrastructureError, UsageError
 from pytest_repoagent.testrun import warm
 from pytest_repoagent.testrun.base import Limits
 from pytest_repoagent.testrun.command import environment
-from pytest_repoagent.testrun.ending import Ending, cpu_limit_s
+from pytest_repoagent.testrun.ending import Ending, cpu_limit_s, own_ending
 from pytest_repoagent.testrun.events import Event
 from pytest_repoagent.testrun.pipes import Pipes
 from pytest_repoagent.testrun.sandbox import bubblewrap
 from pytest_repoagent.testrun.sandbox.layers import Layers
+from pytest_repoagent.testrun.split.peer import GONE_EXIT
 from pytest_repoagent.testrun.staging import PREFIX, remove
 from pytest_repoagent.testrun.warm import libraries, messages
 
@@ -58,6 +61,25 @@ class RawRun:
     notes: Sequence[tuple[str, str]]
     work: str
     folder: str
+
+    def ending(self, limits: Limits) -> Ending:
+        """How the run ended."""
+        if self.cut:
+            return self.cut
+        process = self._decisive()
+        if process.get("stayed"):
+            return Ending("the test process no longer answered its judge", "crashed")
+        return own_ending(process["status"], process["cpu_s"], limits)
+
+    def was_killed(self, limits: Limits) -> bool:
+        """Whether somebody killed a process, and neither the server nor the kernel for its CPU time."""
+        code = os.waitstatus_to_exitcode(self._decisive()["status"])
+        return code == -signal.SIGKILL and self.ending(limits).what.endswith("SIGKILL")
+
+    def _decisive(self) -> Mapping[str, Any]:
+        """The process whose end ended the run: the judge, or the worker where the judge only followed it."""
+        followed = self.worker and os.waitstatus_to_exitcode(self.judge["status"]) == GONE_EXIT
+        return self.worker if self.worker and followed else self.judge
 
 
 class WarmServer:

@@ -82,20 +82,20 @@ class WarmTasks:
         folder = self._folder(number)
         folder.mkdir()
         fill(folder, job.root, [path for path in job.paths if path not in program], {})
-        reply = self.server.ask(
-            {
-                "op": "task",
-                "number": number,
-                "folder": str(folder),
-                "program": {path: messages.to_text(read(job.root / path)[0]) for path in sorted(program)},
-                "args": parse(job.command)[1],
-                "bounds": bounds(job.limits),
-            }
-        )
+        task = {
+            "op": "task",
+            "number": number,
+            "folder": str(folder),
+            "program": {path: messages.to_text(read(job.root / path)[0]) for path in sorted(program)},
+            "args": parse(job.command)[1],
+            "bounds": bounds(job.limits),
+        }
+        # Somebody may have killed a process, so a failure counts only when it comes again.
+        prepared = any(self.server.ask(task)["prepared"] for _ in range(2 if program else 1))
         few = replace(job.limits, cpu_s=min(CALIBRATION_CPU_S, job.limits.cpu_s))
         with_processes = self._run(number, Manner("trial", "processes"), {}, few)
         why = "the tests cannot be collected apart from the program"
-        if reply["prepared"]:
+        if prepared:
             split = self._run(number, Manner(), {}, few, record=True)
             why = next((text for kind, text in split.notes if kind == "unservable"), "")
             if not why and not _agree(split, with_processes):
@@ -116,7 +116,8 @@ class WarmTasks:
             "profile": manner.profile,
             "record": record,
         }
-        return self.server.run(request, limits)
+        raw = self.server.run(request, limits)
+        return self.server.run(request, limits) if raw.was_killed(limits) else raw
 
     def _drop(self, number: int) -> None:
         self.server.ask({"op": "drop", "number": number})

@@ -10,7 +10,7 @@ from importlib.machinery import FrozenImporter, ModuleSpec, PathFinder, SourceFi
 from importlib.util import spec_from_file_location
 from pathlib import PurePosixPath
 from types import CodeType, ModuleType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pytest_repoagent.testrun.split.plain import Unservable
 
@@ -39,8 +39,12 @@ class Program(Protocol):
         """The names that a star import takes (``names``), or all (``dir``)."""
         ...
 
+    def refused(self, reasons: Sequence[str]) -> None:
+        """Note what cannot be served."""
+        ...
+
     def stuck(self, reason: str) -> None:
-        """Note what the tests want and cannot have."""
+        """Note what the tests want and cannot have, which is never a program's doing."""
         ...
 
 
@@ -153,7 +157,9 @@ class _Module(ModuleType):
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
         if sys._getframe(1).f_globals.get("__name__") not in _MAY_LOOK:
-            self._refuse(f"all of {self.__name__} at once")
+            reason = f"all of {self.__name__} at once"
+            _own(self)[_OWNER].refused([reason])  # a program may bring it about by what it says of ``__all__``
+            raise Unservable(reason)
         own: dict[str, Any] = _own(self)
         return own
 
@@ -185,6 +191,6 @@ class _Module(ModuleType):
     def __delattr__(self, name: str) -> None:
         self._refuse(f"deleting {self.__name__}.{name}")
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str) -> NoReturn:
         _own(self)[_OWNER].stuck(reason)
         raise Unservable(reason)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from pytest_repoagent.testrun.split import plain
-from pytest_repoagent.testrun.split.plain import Unservable, is_module, is_stdlib
+from pytest_repoagent.testrun.split.plain import OwnUnservable, Unservable, is_module, is_stdlib
 
 EXACT: dict[type, str] = {
     list: "list",
@@ -55,7 +55,8 @@ def trusted(value: Any) -> str:
     """The tag of an object of the judge's.
 
     Raises:
-        Unservable: the worker could not be given one that behaves the same.
+        Unservable: the worker could not be given one that behaves the same. It is :class:`OwnUnservable` where no
+            program can have made it.
     """
     kind = type(value)
     if kind in EXACT:
@@ -65,12 +66,13 @@ def trusted(value: Any) -> str:
     if hasattr(kind, "__next__"):
         return "iterator"
     if issubclass(kind, type):
-        raise Unservable(f"the class {value.__qualname__}")
+        raise OwnUnservable(f"the class {value.__qualname__}")
     if callable(value):
         return "function"
     if all(base is object or vars(base).keys() <= _HARMLESS for base in kind.__mro__):
         return "bag"
-    raise Unservable(f"an object of {_named(kind)}")
+    was_raised = isinstance(value, BaseException) and value.__traceback__
+    raise (Unservable if was_raised else OwnUnservable)(f"an object of {_named(kind)}")
 
 
 def untrusted(value: Any, notes: list[str]) -> str:

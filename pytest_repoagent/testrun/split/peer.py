@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from pytest_repoagent.testrun.split.faults import Faults
 from pytest_repoagent.testrun.split.graph import Heap
-from pytest_repoagent.testrun.split.plain import Malformed, Unservable
+from pytest_repoagent.testrun.split.plain import Malformed, OwnUnservable, Unservable
 from pytest_repoagent.testrun.split.unpacking import Unpacking
 
 __tracebackhide__ = True
@@ -155,9 +155,9 @@ class Peer:
         """Note what did not cross."""
         raise NotImplementedError
 
-    def stuck(self, reason: str) -> None:
-        """Note what this end wanted and cannot have."""
-        self.refused([reason])
+    def unasked(self, error: Unservable) -> None:
+        """Note why a question could not be put."""
+        self.refused([str(error)])
 
     def gone(self) -> NoReturn:
         """Leave: the other end has ended, or said what it never should."""
@@ -171,16 +171,15 @@ class Peer:
             BaseException: what the other end raised.
         """
         if self.channel is None or _thread.get_ident() != self._thread:
-            reason = "a call outside of the thread that runs the tests"
-            self.stuck(reason)
-            raise Unservable(reason)
+            self.unasked(error := OwnUnservable("a call outside of the thread that runs the tests"))
+            raise error
         if self._interrupted:
             self.gone()
         before = self._changeable
         try:
             self._send(["ask", operation, operands], values)
         except Unservable as error:
-            self.stuck(str(error))
+            self.unasked(error)
             raise
         self._depth += 1
         try:

@@ -19,6 +19,10 @@ class Unservable(TypeError):
     """A test and its program share what cannot cross between processes."""
 
 
+class OwnUnservable(Unservable):
+    """So it is with an object of the tests' own, whatever the program is."""
+
+
 class Malformed(Exception):
     """What the other side sent means nothing."""
 

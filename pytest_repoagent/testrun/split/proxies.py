@@ -15,7 +15,7 @@ from pytest_repoagent.testrun.split.faults import Faults
 from pytest_repoagent.testrun.split.finder import Finder
 from pytest_repoagent.testrun.split.graph import Heap
 from pytest_repoagent.testrun.split.peer import ANSWERS, GONE_EXIT, Channel, Gone, Peer, called
-from pytest_repoagent.testrun.split.plain import Malformed, Unservable, text
+from pytest_repoagent.testrun.split.plain import Malformed, OwnUnservable, Unservable, text
 from pytest_repoagent.testrun.split.recorder import DRAWS, LOOKS_FOR
 from pytest_repoagent.testrun.split.standins import StandIns
 from pytest_repoagent.testrun.split.tracing import OWN_FOLDER
@@ -235,10 +235,17 @@ class Bridge(Peer):
             elif not reason.startswith(LOOKS_FOR) or self._finder.is_trusted(reason[len(LOOKS_FOR) :]):
                 self._note(reason[:_NOTE_CHARS])
 
+    def unasked(self, error: Unservable) -> None:
+        """Note why a question could not be put."""
+        if isinstance(error, OwnUnservable):
+            self.stuck(str(error))
+        else:
+            super().unasked(error)
+
     def stuck(self, reason: str) -> None:
-        """Note what the tests want and cannot have."""
+        """Note what the tests want and cannot have, which is never a program's doing."""
         self.wanted = self.wanted or reason[:_NOTE_CHARS]
-        super().stuck(reason)
+        self.refused([reason])
 
     def _note(self, reason: str) -> None:
         if reason not in self.unservable and len(self.unservable) < _MAX_NOTES:
