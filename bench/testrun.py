@@ -109,7 +109,7 @@ def cost(runner: Runner, job: Job) -> tuple[Cost, str]:
     verdict = runner.run(job)
     wall = time.perf_counter() - began
     cpu = time.process_time() + kept_cpu_s(kept) + waited_cpu_s() - before
-    if kept:  # the server waited for the run's own processes, and reports what they used
+    if isinstance(runner, WarmRunner):  # the server waited for the run's own processes, and reports what they used
         cpu += verdict.cpu_s
     return Cost(wall, cpu), verdict.reason
 
