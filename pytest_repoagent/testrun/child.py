@@ -117,6 +117,11 @@ class Reporter:
             stdout=bounded(report.capstdout, STDOUT_CHARS) if failed else "",
         )
 
+    def passed(self, nodeid: str, when: str) -> None:
+        """One phase of a test that passed."""
+        fields = {"outcome": "passed", "xfail": False, "subtest": False, "text": "", "stdout": ""}
+        self.send("report", id=bounded(nodeid), when=when, **fields)
+
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Pytest itself gave up."""
         self.send("stopped", internal=True, text=bounded(excinfo.exconly(), STDOUT_CHARS))

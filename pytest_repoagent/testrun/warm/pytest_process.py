@@ -13,7 +13,7 @@ import importlib
 import inspect
 import os
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from _pytest.config import default_plugins
 from pytest_repoagent.testrun.child import Reporter, run_pytest
 from pytest_repoagent.testrun.sandbox.confine import Confinement
 from pytest_repoagent.testrun.split.proxies import Bridge
-from pytest_repoagent.testrun.warm import messages
+from pytest_repoagent.testrun.warm import messages, plain_tests
 from pytest_repoagent.testrun.warm.fork import NOTES, Noted, fork, note, reap, settle, spawn
 from pytest_repoagent.testrun.warm.wire import Session
 
@@ -97,7 +97,8 @@ def _judge(session: Session, confinement: Confinement) -> NoReturn:
 def _template(session: Session) -> NoReturn:
     settle(session.work, session.home)
     reporter = Reporter()
-    collected = _Collected(socket.socket(fileno=_TEMPLATE_CONNECTION), _connect(session), reporter)
+    connection = socket.socket(fileno=_TEMPLATE_CONNECTION)
+    collected = _Collected(connection, _connect(session), reporter, session.args)
     run_pytest([*_FIRST_ARGS, *session.args], reporter, [collected])
 
 
@@ -131,14 +132,15 @@ class _Notes:
 class _Collected:
     """A pytest plugin that halts a session between collection and the tests, and forks it for each run."""
 
-    def __init__(self, connection: socket.socket, bridge: Bridge, reporter: Reporter) -> None:
+    def __init__(self, connection: socket.socket, bridge: Bridge, reporter: Reporter, args: Sequence[str]) -> None:
         self._connection = connection
         self._bridge = bridge
         self._reporter = reporter
+        self._args = args
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Each fork goes on into pytest's own loop; the template itself stays here until the server drops it."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Each fork goes on and runs the tests; the template itself stays here until the server drops it."""
         if session.testsfailed:
             os._exit(1)
         _silence(session.config.pluginmanager)
@@ -146,9 +148,10 @@ class _Collected:
             self._bridge.refused(["warnings are errors"])
         self._bridge.disconnect()
         messages.send(self._connection, {"exports": self._bridge.exports})
+        plain = plain_tests.are_plain(session, self._args)
         _warm_up()
         self._become_judge()
-        return (yield)
+        return plain_tests.run(session, self._reporter) if plain else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> NoReturn:
