@@ -40,6 +40,7 @@ class Bridge(Peer):
         unservable: what tests and program would have shared and cannot in two processes, in words.
         wanted: what of it the tests themselves asked for, whatever the program is, in words; empty if nothing.
         exports: module -> the names that star imports brought.
+        frames_missing: by how much the stack below a test is shallower than in a plain test run.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Bridge(Peer):
         super().__init__(Heap(standins, judge=True), Faults(work, self._tracebacks))
         self.unservable: list[str] = []
         self.wanted = ""
+        self.frames_missing = _FRAMES_BELOW
         paths = program if importable is None else importable
         self._finder = Finder(self, work, {path: program[path] for path in paths})
         self._watch = Watch(self._finder, self.refused, self.stuck)
@@ -166,7 +168,7 @@ class Bridge(Peer):
 
     def call(self, number: int, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function of the program's, or a method of an object of its."""
-        operands = [number, method, len(args), list(kwargs), _depth(), sys.getrecursionlimit()]
+        operands = [number, method, len(args), list(kwargs), _depth() + self.frames_missing, sys.getrecursionlimit()]
         before = self._changeable
         self._changeable = before | self._granted.get(number, set())
         try:
@@ -257,8 +259,8 @@ class Bridge(Peer):
 
 
 def _depth() -> int:
-    """How deep in the stack the caller's caller would be in a plain test run."""
-    frame, depth = sys._getframe(1), _FRAMES_BELOW
+    """How deep in the stack the caller's caller is, without this package's frames."""
+    frame, depth = sys._getframe(1), 0
     while frame:
         depth += not frame.f_code.co_filename.startswith(_PACKAGE)
         frame = frame.f_back  # type: ignore[assignment]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import ModuleType
@@ -17,6 +18,8 @@ import pytest
 
 from pytest_repoagent.testrun.child import Reporter
 
+FRAMES_LEFT_OUT = 14 if sys.version_info < (3, 12) else 12
+"""How many frames of pytest's protocol are not in the stack below a test."""
 _SPECIAL_MARKS = frozenset({"skip", "skipif", "xfail", "usefixtures", "filterwarnings"})
 # What other plugins' hooks may do before the tests are run.
 _EARLIER_HOOKS = ("pytest_addoption", "pytest_addhooks", "pytest_configure", "pytest_collect", "pytest_ignore_collect")

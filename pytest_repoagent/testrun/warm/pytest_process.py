@@ -149,6 +149,8 @@ class _Collected:
         self._bridge.disconnect()
         messages.send(self._connection, {"exports": self._bridge.exports})
         plain = plain_tests.are_plain(session, self._args)
+        if plain:
+            self._bridge.frames_missing += plain_tests.FRAMES_LEFT_OUT
         _warm_up()
         self._become_judge()
         return plain_tests.run(session, self._reporter) if plain else None
