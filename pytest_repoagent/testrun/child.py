@@ -31,6 +31,7 @@ TEXT_CHARS = 8000
 STDOUT_CHARS = 1000
 COLLAPSE_CHARS = 200_000
 
+_TOGETHER_WITH_THE_NEXT = frozenset({"report", "passed"})
 _REPEATED_LINES = re.compile(r"(?m)^((?:.*\n){1,8}?)\1{2,}")
 
 # A test may have replaced these when its report is sent.
@@ -76,7 +77,7 @@ class Reporter:
     def send(self, kind: str, **fields: Any) -> None:
         """Write one event; how a test ended is written together with what comes next."""
         self._held.append({"kind": kind, **fields})
-        if self._channel >= 0 and kind != "report":
+        if self._channel >= 0 and kind not in _TOGETHER_WITH_THE_NEXT:
             self._flush()
 
     def _flush(self) -> None:
@@ -117,10 +118,14 @@ class Reporter:
             stdout=bounded(report.capstdout, STDOUT_CHARS) if failed else "",
         )
 
-    def passed(self, nodeid: str, when: str) -> None:
-        """One phase of a test that passed."""
+    def phase_passed(self, nodeid: str, when: str) -> None:
+        """One phase of a test passed."""
         fields = {"outcome": "passed", "xfail": False, "subtest": False, "text": "", "stdout": ""}
         self.send("report", id=bounded(nodeid), when=when, **fields)
+
+    def passed(self, nodeid: str) -> None:
+        """All phases of a test passed."""
+        self.send("passed", id=bounded(nodeid))
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Pytest itself gave up."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 LINE_BYTES = 1 << 20
 TOTAL_BYTES = 16 << 20
+Phase = Literal["setup", "call", "teardown"]
+_PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class _Event(BaseModel):
@@ -48,12 +50,28 @@ class Report(_Event):
 
     kind: Literal["report"]
     id: str
-    when: Literal["setup", "call", "teardown"]
+    when: Phase
     outcome: Literal["passed", "failed", "skipped"]
     xfail: bool
     subtest: bool
     text: str
     stdout: str
+
+
+class Passed(_Event):
+    """All three phases of a test passed, and nobody had a word to say."""
+
+    kind: Literal["passed"]
+    id: str
+
+    def reports(self) -> list[Report]:
+        """The same phase by phase."""
+        return [
+            Report(
+                kind="report", id=self.id, when=when, outcome="passed", xfail=False, subtest=False, text="", stdout=""
+            )
+            for when in _PHASES
+        ]
 
 
 class Stopped(_Event):
@@ -70,8 +88,8 @@ class Finished(_Event):
     kind: Literal["finished"]
 
 
-Event = Annotated[Hello | NotCollected | Collected | Started | Report | Stopped | Finished, Field(discriminator="kind")]
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+Event = Hello | NotCollected | Collected | Started | Report | Stopped | Finished
+_LINE: TypeAdapter[Event | Passed] = TypeAdapter(Annotated[Event | Passed, Field(discriminator="kind")])
 
 
 class ChannelError(Exception):
@@ -82,7 +100,7 @@ class EventReader:
     """Turns the channel's bytes into events.
 
     Attributes:
-        events: what arrived so far, in order. A last line without its end is not an event.
+        events: what arrived so far, in order, with reports for what passed. A last line without its end is no event.
     """
 
     def __init__(self, nonce: str) -> None:
@@ -105,6 +123,7 @@ class EventReader:
             if not line.startswith(self._prefix):
                 raise ChannelError("a line without the nonce")
             try:
-                self.events.append(_EVENT.validate_json(line.removeprefix(self._prefix)))
+                event = _LINE.validate_json(line.removeprefix(self._prefix))
             except ValidationError as error:
                 raise ChannelError("a line that is no event") from error
+            self.events += event.reports() if isinstance(event, Passed) else [event]

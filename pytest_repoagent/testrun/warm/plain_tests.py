@@ -70,13 +70,12 @@ class _Protocol:
             call = pytest.CallInfo.from_call(
                 partial(item.obj, **_parameters(item)), "call", reraise=(pytest.exit.Exception, KeyboardInterrupt)
             )
-        reporter.passed(item.nodeid, "setup")
         if call.excinfo is None:
-            reporter.passed(item.nodeid, "call")
-        else:
-            report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-            item.ihook.pytest_runtest_logreport(report=report)
-        reporter.passed(item.nodeid, "teardown")
+            reporter.passed(item.nodeid)
+            return True
+        reporter.phase_passed(item.nodeid, "setup")
+        item.ihook.pytest_runtest_logreport(report=item.ihook.pytest_runtest_makereport(item=item, call=call))
+        reporter.phase_passed(item.nodeid, "teardown")
         return True
 
 
