@@ -14,7 +14,6 @@ import inspect
 import os
 import socket
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from functools import partial
 from typing import Any, NoReturn
 
@@ -26,7 +25,7 @@ from pytest_repoagent.testrun.sandbox.confine import Confinement
 from pytest_repoagent.testrun.split.proxies import Bridge
 from pytest_repoagent.testrun.warm import messages, plain_tests
 from pytest_repoagent.testrun.warm.fork import NOTES, Noted, fork, note, reap, settle, spawn
-from pytest_repoagent.testrun.warm.wire import Session
+from pytest_repoagent.testrun.warm.wire import Confinements, Session
 
 CHANNEL, WORKER = 4, 5
 _TEMPLATE_CONNECTION = CHANNEL
@@ -40,6 +39,7 @@ def serve(connection: socket.socket) -> NoReturn:
         importlib.import_module(f"_pytest.{plugin}")
     _warm_up()
     messages.send(connection, {})
+    confinements = Confinements()
     while True:
         request, fds = _next(connection)
         session = Session.load(request["session"])
@@ -47,8 +47,8 @@ def serve(connection: socket.socket) -> NoReturn:
             spawn(fds, partial(_template, session))
             messages.close(fds)
         else:
-            with closing(session.barriers.prepare()) as confinement:
-                pid = spawn(fds, partial(_judge, session, confinement), confinement.filenos())
+            confinement = confinements.get(session.barriers)
+            pid = spawn(fds, partial(_judge, session, confinement), confinement.filenos())
             _answer(connection, pid, fds)
         _bury_ended_templates()
 
@@ -164,16 +164,17 @@ class _Collected:
 
     def _become_judge(self) -> None:
         known = list(self._bridge.unservable)
+        confinements = Confinements()
         while True:
             request, fds = _next(self._connection)
             session = Session.load(request["session"])
-            with closing(session.barriers.prepare()) as confinement:
-                pid = fork(fds, confinement.filenos())
-                if pid == 0:
-                    self._connection.detach()  # its file descriptor is the report channel now
-                    with Noted():
-                        self._prepare(session, confinement, known)
-                    return
+            confinement = confinements.get(session.barriers)
+            pid = fork(fds, confinement.filenos())
+            if pid == 0:
+                self._connection.detach()  # its file descriptor is the report channel now
+                with Noted():
+                    self._prepare(session, confinement, known)
+                return
             _answer(self._connection, pid, fds)
 
     def _prepare(self, session: Session, confinement: Confinement, known: list[str]) -> None:

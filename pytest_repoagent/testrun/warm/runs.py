@@ -12,11 +12,10 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NamedTuple, NoReturn, get_args
 
 from pytest_repoagent.testrun.sandbox import selftest
 from pytest_repoagent.testrun.sandbox.confine import Confinement
@@ -27,7 +26,7 @@ from pytest_repoagent.testrun.split import worker
 from pytest_repoagent.testrun.warm import libraries, messages, orphans
 from pytest_repoagent.testrun.warm.fork import NOTES, kill, reap, settle, spawn
 from pytest_repoagent.testrun.warm.watch import Ends, answer, read_notes, watch
-from pytest_repoagent.testrun.warm.wire import Barriers, Session
+from pytest_repoagent.testrun.warm.wire import Barriers, Confinements, Session
 
 Files = Mapping[str, bytes]
 """Relative path -> content."""
@@ -110,9 +109,14 @@ class Runs:
         Args:
             control: the driver's socket; a run is abandoned when it closes.
             layers: what every child is kept in.
-            scratch: a folder that is made anew for each run.
+            scratch: a folder for ``work`` and ``home``, which are emptied for each run.
         """
         self.scratch = scratch
+        self._places = [scratch / "work", scratch / "home"]
+        for place in self._places:
+            place.mkdir(parents=True)
+        self._origin = [_identity(place) for place in self._places]
+        self._confinements = Confinements()
         self._control = control
         self._layers = layers
         # The package brings corrected programs along.
@@ -141,8 +145,8 @@ class Runs:
     def self_test(self, canary: str) -> list[str]:
         """The barriers that a worker gets through; ``canary`` is a file that it must not see."""
         self._refill({})
-        with closing(self._worker_barriers(Bounds(5, 1 << 30, 1 << 20)).prepare()) as confinement:
-            return selftest.run(self._layers, confinement.enter, canary)
+        confinement = self._confinements.get(self._worker_barriers(Bounds(5, 1 << 30, 1 << 20)))
+        return selftest.run(self._layers, confinement.enter, canary)
 
     def template(self, tests: Tests, bounds: Bounds) -> Template | None:
         """A process that has collected the tests, where they can be collected apart from the program."""
@@ -225,8 +229,8 @@ class Runs:
     def _spawn_worker(self, order: Order, connection: socket.socket, notes: int) -> int:
         _, stdout, stderr = order.pipes
         fds = [self._null, stdout, stderr, notes, connection.fileno()]
-        with closing(self._worker_barriers(order.bounds).prepare()) as confinement:
-            return spawn(fds, partial(self._become_worker, order, confinement), confinement.filenos())
+        confinement = self._confinements.get(self._worker_barriers(order.bounds))
+        return spawn(fds, partial(self._become_worker, order, confinement), confinement.filenos())
 
     def _become_worker(self, order: Order, confinement: Confinement) -> NoReturn:
         work = str(self.scratch / "work")
@@ -251,16 +255,12 @@ class Runs:
                 raise ChildFailed(text)
 
     def _refill(self, program: Files, tests: Path | None = None) -> str:
-        """Empty the scratch folder and put a program into ``work``, over a copy of ``tests``; the new ``home``."""
-        if self.scratch.exists():
-            self._clear()
-        work, home = self.scratch / "work", self.scratch / "home"
-        self.scratch.mkdir(parents=True)
-        if tests is None:
-            work.mkdir()
-        else:
-            shutil.copytree(tests, work)
-        home.mkdir()
+        """Empty the scratch folder and put a program into ``work``, over a copy of ``tests``; the empty ``home``."""
+        self._clear()
+        work, home = self._places
+        if tests:
+            shutil.copytree(tests, work, dirs_exist_ok=True)
+            work.chmod(self._origin[0].mode)
         for path, data in program.items():
             file = work / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -268,10 +268,31 @@ class Runs:
         return str(home)
 
     def _clear(self) -> None:
+        """Empty the folders, which barriers are tied to: others in their place would not do."""
         try:
-            shutil.rmtree(self.scratch)
+            if [_identity(place) for place in self._places] != self._origin:
+                raise Littered(str(self.scratch))
+            for place in (self.scratch, *self._places):
+                for entry in os.scandir(place):
+                    if not entry.is_dir(follow_symlinks=False):
+                        Path(entry).unlink()
+                    elif Path(entry) not in self._places:
+                        shutil.rmtree(entry)
         except (OSError, RecursionError) as error:
             raise Littered(str(self.scratch)) from error
+
+
+class _Identity(NamedTuple):
+    """What makes a folder that folder."""
+
+    device: int
+    inode: int
+    mode: int
+
+
+def _identity(place: Path) -> _Identity:
+    facts = place.lstat()
+    return _Identity(facts.st_dev, facts.st_ino, facts.st_mode)
 
 
 def _become_pytest_process() -> NoReturn:

@@ -37,6 +37,26 @@ class Barriers:
         return Confinement(self.layers, self.profile, self.limits, self.read, self.write)
 
 
+class Confinements:
+    """Prepares the same barriers once for children that follow each other; their paths must stay what they are."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[Barriers, Confinement] | None = None
+
+    def get(self, barriers: Barriers) -> Confinement:
+        """The confinement that ``barriers`` describe, good until the next call.
+
+        Raises:
+            OSError: a path does not exist, or the kernel refuses.
+        """
+        if self._latest is None or self._latest[0] != barriers:
+            if self._latest:
+                self._latest[1].close()
+            self._latest = None
+            self._latest = barriers, barriers.prepare()
+        return self._latest[1]
+
+
 @dataclass(frozen=True)
 class Session:
     """A pytest session to run or, for a template, to prepare.
