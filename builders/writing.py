@@ -111,7 +111,8 @@ def others(order: Order, make_plan: MakePlan, place: Path, of: int) -> Iterator[
             worker = context.Process(
                 target=_work, args=(Share(order, place, index, of), make_plan, its_end), daemon=True
             )
-            worker.start()
+            with _uninterrupted():
+                worker.start()
             its_end.close()
             ends.append(end)
             workers.append(worker)
@@ -159,8 +160,17 @@ def put_together(order: Order, place: Path, written: list[Written]) -> Written:
     return total
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits, and never reaches a process that is started here: the one that was asked to stop ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(share: Share, make_plan: MakePlan, end: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that was asked to stop ends this one
     result: Written | Exception
     try:
         with selection.open_store(share.order.store, share.place / f"spill{share.index}") as connection:

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from builders.formats import FORMATS, KINDS
-
 
 def add_parser(subparsers: Any) -> None:
     """Add the command; its handler returns 1 if anything was found, or raises a UsageError."""
+    from builders.formats import FORMATS, KINDS
+
     parser = subparsers.add_parser("validate", help="check a training file offline against the rules of its format")
     parser.add_argument("file", type=Path, metavar="FILE", help="JSONL, or Parquet for --format parquet")
     parser.add_argument("--format", choices=FORMATS, required=True, help="whose rules; docs/formats.md lists them")

@@ -229,6 +229,29 @@ def test_a_store_of_the_first_version(tmp_path: Path) -> None:
     build(store)
 
 
+def test_prompts_that_cannot_be_reproduced_are_counted(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with duckdb.connect(store) as connection:
+        connection.execute("UPDATE steps SET raw = raw || ' ' WHERE rollout_id LIKE '%own/a%' AND step = 1")
+    assert manifest(build(store))["dropped"] == {"no valid action": 8, "prompt not reproduced": 2}
+    with duckdb.connect(store) as connection:
+        connection.execute("UPDATE steps SET new_messages = replace(new_messages, 'GOAL', 'goal')")
+    capsys.readouterr()
+    build(store, "none", expect=4)
+    error = capsys.readouterr().err
+    assert error.startswith(f"repoagent: no training row is left of the 40 steps in {store} (32 prompt not reproduced, ")
+    assert leftovers(store) == {"out"}
+
+
+def test_a_damaged_store_is_told(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = store.read_bytes()
+    store.write_bytes(content[:40_000] + bytes(len(content) - 40_000))
+    assert main(["build", "sft", "--db", str(store), "--out", str(store.parent / "out")]) in (1, 4)
+    error = capsys.readouterr().err
+    assert str(store) in error
+    assert error.count("\n") == 1
+    assert not leftovers(store)
+
+
 def test_a_full_disk_leaves_nothing(store: Path) -> None:
     command = [sys.executable, "-m", "builders.sft", "--db", str(store), "--out", str(store.parent / "out")]
     sizes = [10_000, 60_000]  # the rows do not fit, the last files do not
@@ -256,6 +279,37 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     assert process.communicate()[1] == ""
     assert process.returncode == 130
     assert not leftovers(store)
+
+
+def test_two_processes_write_what_one_does(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builders.selection.CHUNK_STEPS", 7)
+    alone = build(store, "alone", "--unit=trajectory")
+    monkeypatch.setattr("builders.writing.SHARED_FROM_STEPS", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert contents(build(store, "shared", "--unit=trajectory")) == contents(alone)
+
+
+@pytest.mark.parametrize("moment", ["the other process starts", "both write"])
+def test_ctrl_c_stops_two_processes(tmp_path: Path, moment: str) -> None:
+    store = kit.store(tmp_path / "store.duckdb", *rollouts("".join(map(chr, range(0x4E00, 0x4E00 + 400)))))
+    code = (
+        "import os, sys\n"
+        "from builders import writing\n"
+        "from pytest_repoagent.cli import main\n"
+        "if __name__ == '__main__':\n"
+        "    writing.SHARED_FROM_STEPS, os.cpu_count = 1, lambda: 2\n"
+        "    sys.exit(main(sys.argv[1:]))\n"
+    )
+    (tmp_path / "shared.py").write_text(code)
+    command = [sys.executable, "shared.py", "build", "sft", "--db", "store.duckdb", "--out", "out"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True)
+    sign = ".out.unfinished-*/out" if moment.startswith("the other") else ".out.unfinished-*/out/train.1.lines"
+    while process.poll() is None and not list(tmp_path.glob(sign)):
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate()[1] == ""
+    assert process.returncode == 130
+    assert leftovers(store) == {"shared.py"}
 
 
 def test_an_interrupt_while_rows_are_written(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,15 @@ def test_what_is_never_used(tmp_path: Path) -> None:
     assert len(kit.rows(folder / "train.jsonl")) == 4
 
 
+@pytest.mark.parametrize("option", ["--require-strict", "--no-require-strict"])
+def test_text_that_is_no_unicode_is_no_target(tmp_path: Path, option: str) -> None:
+    escaped, plain = (kit.write("x = '?'\n").replace("?", half) for half in ("\\ud83d", "\ud83d"))
+    kit.store(tmp_path / "s", kit.rollout([escaped, kit.LIST]), kit.rollout([plain, kit.read()], task="own/other"))
+    folder = build(tmp_path, option)
+    assert dropped(folder) == {"no valid action": 2, "prompt not reproduced": 1}
+    assert [row["messages"][-1]["content"] for row in kit.rows(folder / "train.jsonl")] == [kit.LIST]
+
+
 def test_caps_keep_the_shortest_rollouts(tmp_path: Path) -> None:
     long = kit.rollout([kit.read("a"), *[kit.read(f"a{i}") for i in range(4)]], index=0)
     short = kit.rollout([kit.read("b"), kit.write()], index=1)
