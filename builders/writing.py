@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -163,6 +164,7 @@ def put_together(order: Order, place: Path, written: list[Written]) -> Written:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ctrl-C waits, and never reaches a process that is started here: the one that was asked to stop ends it."""
+    resource_tracker.ensure_running()  # starting it later would let the signal through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -238,7 +238,9 @@ def test_prompts_that_cannot_be_reproduced_are_counted(store: Path, capsys: pyte
     capsys.readouterr()
     build(store, "none", expect=4)
     error = capsys.readouterr().err
-    assert error.startswith(f"repoagent: no training row is left of the 40 steps in {store} (32 prompt not reproduced, ")
+    assert error.startswith(
+        f"repoagent: no training row is left of the 40 steps in {store} (32 prompt not reproduced, "
+    )
     assert leftovers(store) == {"out"}
 
 
@@ -281,34 +283,45 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     assert not leftovers(store)
 
 
-def test_two_processes_write_what_one_does(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builders.selection.CHUNK_STEPS", 7)
-    alone = build(store, "alone", "--unit=trajectory")
-    monkeypatch.setattr("builders.writing.SHARED_FROM_STEPS", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert contents(build(store, "shared", "--unit=trajectory")) == contents(alone)
+SHARED = """
+import os, sys, time
+from builders import formats, selection, writing
+from pytest_repoagent.cli import main
+
+selection.CHUNK_STEPS, writing.SHARED_FROM_STEPS, os.cpu_count = 7, 1, lambda: 2
+if "SLOW" in os.environ:
+    line = formats.line
+    formats.line = lambda *of: time.sleep(0.05) or line(*of)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
 
 
-@pytest.mark.parametrize("moment", ["the other process starts", "both write"])
-def test_ctrl_c_stops_two_processes(tmp_path: Path, moment: str) -> None:
+def shared(store: Path, *options: str) -> subprocess.Popen[str]:
+    """The command in two processes, in a process group of its own."""
+    script = store.with_name("shared.py")
+    script.write_text(SHARED)
+    command = [sys.executable, str(script), "build", "sft", "--db", str(store), "--out", str(store.parent / "out")]
+    return subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+@pytest.mark.parametrize("option", ["--unit=step", "--unit=trajectory"])
+def test_two_processes_write_what_one_does(store: Path, option: str) -> None:
+    alone = build(store, "alone", option)
+    process = shared(store, option)
+    assert (process.communicate()[1], process.returncode) == ("", 0)
+    assert contents(store.parent / "out") == contents(alone)
+
+
+@pytest.mark.parametrize("sign", ["", "/train.1.lines"], ids=["while one starts", "while both write"])
+def test_ctrl_c_stops_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str) -> None:
+    monkeypatch.setenv("SLOW", "1")
     store = kit.store(tmp_path / "store.duckdb", *rollouts("".join(map(chr, range(0x4E00, 0x4E00 + 400)))))
-    code = (
-        "import os, sys\n"
-        "from builders import writing\n"
-        "from pytest_repoagent.cli import main\n"
-        "if __name__ == '__main__':\n"
-        "    writing.SHARED_FROM_STEPS, os.cpu_count = 1, lambda: 2\n"
-        "    sys.exit(main(sys.argv[1:]))\n"
-    )
-    (tmp_path / "shared.py").write_text(code)
-    command = [sys.executable, "shared.py", "build", "sft", "--db", "store.duckdb", "--out", "out"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True)
-    sign = ".out.unfinished-*/out" if moment.startswith("the other") else ".out.unfinished-*/out/train.1.lines"
-    while process.poll() is None and not list(tmp_path.glob(sign)):
+    process = shared(store)
+    while process.poll() is None and not list(tmp_path.glob(f".out.unfinished-*/out{sign}")):
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate()[1] == ""
-    assert process.returncode == 130
+    assert (process.communicate()[1], process.returncode) == ("", 130)
     assert leftovers(store) == {"shared.py"}
 
 
