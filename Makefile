@@ -1,13 +1,18 @@
 PYTHON ?= python3
 VENV := .venv
+TRAIN_VENV := .venv-train
 BIN := $(VENV)/bin
 N ?= 4
 
-.PHONY: test eval lint check bench clean
+.PHONY: test test-train eval lint check bench clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
 	$(BIN)/pytest -n $(N) $(ARGS)
+
+# Run TRL's trainers a few steps on exported files, in a virtual environment of its own: it holds torch.
+test-train: $(TRAIN_VENV)/.installed
+	$(TRAIN_VENV)/bin/pytest tests/test_train.py $(ARGS)
 
 # Evaluate the built-in repair model on the bundled held-out tasks. No key, no network.
 eval: $(VENV)/.installed
@@ -25,7 +30,6 @@ check: lint
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/idle_cost.py
-	$(BIN)/python bench/testrun.py
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,5 +41,11 @@ $(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	touch $@
 
+$(TRAIN_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TRAIN_VENV)
+	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[train]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) .repoagent
+	rm -rf $(VENV) $(TRAIN_VENV) .repoagent

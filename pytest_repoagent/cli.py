@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pytest_repoagent import cli_doctor, cli_store, cli_suite
+from pytest_repoagent import cli_build, cli_doctor, cli_store, cli_suite, cli_validate
 from pytest_repoagent.errors import RepoAgentError, UsageError
 
 USAGE_EXIT = 4
@@ -26,11 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 for success, 1 for a finding or a failure, 4 for wrong usage (as pytest does).
     """
-    parser = _Parser("repoagent", description="Suites, the sandbox, and the store of recorded rollouts.")
+    parser = _Parser("repoagent", description="Suites, the store of recorded rollouts, and training data from it.")
     commands = parser.add_subparsers(dest="command", required=True)
     cli_suite.add_parser(commands)
     cli_store.add_parser(commands)
     cli_doctor.add_parser(commands)
+    cli_build.add_parser(commands)
+    cli_validate.add_parser(commands)
     try:
         args = parser.parse_args(argv)
         return int(args.handler(args))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pytest_repoagent import bundled
+from pytest_repoagent import bundled, cli_mutate
 from pytest_repoagent.errors import SuiteError, UsageError
 from pytest_repoagent.sources import open_source
 from pytest_repoagent.sources.base import SourceContext, default_cache_dir
@@ -62,6 +62,8 @@ def add_parser(subparsers: Subparsers) -> None:
     derive.add_argument("--seed", type=int, help="of the method seed")
     derive.add_argument("-o", dest="folder", metavar="DIR", type=Path, help="default: the master's folder")
     derive.set_defaults(handler=_split)
+
+    cli_mutate.add_parser(commands)
 
     check = commands.add_parser("check", help="re-derive splits and compare files with their hashes")
     check.add_argument("paths", nargs="*", metavar="SUITE", help="names or paths, default: the bundled ones")
@@ -165,8 +167,10 @@ def _check(arguments: argparse.Namespace) -> int:
             suite = load_suite(path)
             suites.append(suite)
             findings += _drift(suite)
+            findings += _mutated(suite)
             if suite.source != "quixbugs" or arguments.quixbugs:
                 open_source(SourceContext(arguments.quixbugs, suite, default_cache_dir()))
+                findings += _known_again(suite, arguments.quixbugs)
         except UsageError as error:
             findings.append(str(error))
     findings += _straddling(suites)
@@ -189,6 +193,25 @@ def _drift(suite: Suite) -> Iterator[str]:
         yield f"{suite.path}: task_ids lack {', '.join(sorted(missing))}, which {origin.method} puts there"
     if extra := found - expected:
         yield f"{suite.path}: task_ids hold {', '.join(sorted(extra))}, which {origin.method} puts on the other side"
+
+
+def _mutated(suite: Suite) -> Iterator[str]:
+    """What the tasks of a suite of mutations cannot have from their parents."""
+    if suite.mutated_from is not None:
+        from pytest_repoagent.mutation import check
+
+        yield from check.strange_tasks(suite, check.parent_of(suite, bundled.suites_dir()))
+
+
+def _known_again(suite: Suite, quixbugs: str | None) -> Iterator[str]:
+    """Mutations that are known bugs; needs the files."""
+    if suite.mutated_from is not None:
+        from pytest_repoagent.mutation import check, gate
+
+        parent = check.parent_of(suite, bundled.suites_dir())
+        master = gate.master_of(parent)
+        source = open_source(SourceContext(quixbugs, master, default_cache_dir()))
+        yield from check.known_bugs_again(suite, gate.known_bugs(master, source, parent))
 
 
 def _straddling(suites: Iterable[Suite]) -> Iterator[str]:

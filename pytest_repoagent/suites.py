@@ -9,61 +9,37 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pytest_repoagent.canonical import canonical_sha256
 from pytest_repoagent.errors import SuiteError
+from pytest_repoagent.suite_fields import (
+    Commit,
+    MutatedFrom,
+    Mutation,
+    Name,
+    Prefix,
+    Ratio,
+    RelPath,
+    Sha256,
+    Strict,
+    TaskId,
+)
 
 Split = Literal["master", "train", "heldout"]
 
 
-def clean_path(path: str) -> str:
-    """``path`` itself, if it is a normalised relative POSIX path of printable characters that stays below its root.
-
-    Raises:
-        ValueError: it is not.
-    """
-    pure = PurePosixPath(path)
-    inside = bool(pure.parts) and ".." not in pure.parts and not pure.is_absolute()
-    if not inside or pure.as_posix() != path or "\\" in path or not path.isprintable():
-        raise ValueError(f"{path!r} is not a clean relative path such as src/area.py")
-    return path
-
-
-def _clean_prefix(prefix: str) -> str:
-    clean_path(prefix.removesuffix("/"))
-    return prefix
-
-
-def _ratio(ratio: str) -> str:
-    train, slash, heldout = ratio.partition("/")
-    digits = all(part.isascii() and part.isdigit() and int(part) > 0 for part in (train, heldout))
-    if not slash or not digits or int(train) + int(heldout) != 100:
-        raise ValueError(f"{ratio!r} is not two percentages that make 100, such as 70/30")
-    return ratio
-
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
-RelPath = Annotated[str, AfterValidator(clean_path)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ExpectedTests(_Strict):
+class ExpectedTests(Strict):
     """What the task's tests do on the corrected program: the proof a pass needs."""
 
     passed: int = Field(ge=1)
     skipped: int = Field(default=0, ge=0)
 
 
-class Metadata(_Strict):
+class Metadata(Strict):
     """Facts about the bug, for stratified splits and grouped results."""
 
     difficulty: Literal["easy", "medium", "hard"]
@@ -71,7 +47,7 @@ class Metadata(_Strict):
     defect_class: str
 
 
-class Task(_Strict):
+class Task(Strict):
     """One buggy program with the tests that judge it.
 
     Attributes:
@@ -88,19 +64,21 @@ class Task(_Strict):
         fix_commit: for the source ``repo``, the commit that holds the corrected files.
         expected_tests: counts on the corrected program.
         metadata: see :class:`Metadata`.
+        mutation: for a task of a suite that was made by ``repoagent suite mutate``.
     """
 
-    task_id: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    task_id: TaskId
     family: str = Field(min_length=1)
     goal: str = Field(min_length=1)
     command: tuple[str, ...] = Field(min_length=1)
     files: dict[RelPath, Sha256] = Field(default_factory=dict)
-    editable: tuple[Annotated[str, AfterValidator(_clean_prefix)], ...] = Field(min_length=1)
+    editable: tuple[Prefix, ...] = Field(min_length=1)
     expected_files: tuple[RelPath, ...] = Field(min_length=1)
     fix: dict[RelPath, Sha256] = Field(default_factory=dict)
     fix_commit: Commit | None = None
     expected_tests: ExpectedTests
     metadata: Metadata
+    mutation: Mutation | None = None
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
@@ -112,6 +90,9 @@ class Task(_Strict):
         for path in (*self.expected_files, *self.fix):
             if not path.startswith(self.editable):
                 raise ValueError(f"expects a change to {path}, which is not editable")
+        programs = tuple(path for path in self.fix if path in self.files)
+        if self.mutation and (len(programs) != 1 or self.expected_files != programs):
+            raise ValueError("is a mutation, so expected_files, fix and files must agree on its one program")
         return self
 
     @property
@@ -120,7 +101,7 @@ class Task(_Strict):
         return self.task_id.partition("/")[2]
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """How a master was split.
 
     Attributes:
@@ -131,7 +112,7 @@ class Recipe(_Strict):
     """
 
     method: Literal["rank", "md5-percent", "seed"] = "rank"
-    ratio: Annotated[str, AfterValidator(_ratio)] = "70/30"
+    ratio: Ratio = "70/30"
     salt: str = ""
     seed: int | None = None
 
@@ -149,13 +130,14 @@ class DerivedFrom(Recipe):
     sha256: Sha256
 
 
-class MasterFile(_Strict):
+class MasterFile(Strict):
     """A suite file that holds its tasks: a master, or a train or held-out suite written by hand.
 
     Attributes:
         source: where the tasks' files come from, see :mod:`pytest_repoagent.sources`.
         commit: the commit that pins a git source.
         repo: path (relative to the suite file) or URL of the source ``repo``'s repository.
+        mutated_from: where each task is a mutation of another suite's.
     """
 
     schema_: Literal[1] = Field(alias="schema")
@@ -164,10 +146,17 @@ class MasterFile(_Strict):
     commit: Commit | None = None
     repo: str | None = None
     split: Split
+    mutated_from: MutatedFrom | None = None
     tasks: tuple[Task, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _all_mutated(self) -> Self:
+        if any((task.mutation is None) != (self.mutated_from is None) for task in self.tasks):
+            raise ValueError("has mutated_from, or a task has mutation, and the other is missing")
+        return self
 
-class DerivedFile(_Strict):
+
+class DerivedFile(Strict):
     """A suite file that names one side of a split master."""
 
     schema_: Literal[1] = Field(alias="schema")
@@ -193,6 +182,7 @@ class Suite:
     sha256: str
     path: Path
     derived_from: DerivedFrom | None = None
+    mutated_from: MutatedFrom | None = None
 
 
 def load_suite(path: Path) -> Suite:
@@ -204,7 +194,9 @@ def load_suite(path: Path) -> Suite:
     file, sha256 = _read(path)
     if isinstance(file, MasterFile):
         tasks = tuple(sorted(file.tasks, key=lambda task: task.task_id))
-        return Suite(file.name, file.source, file.commit, file.repo, file.split, tasks, sha256, path)
+        return Suite(
+            file.name, file.source, file.commit, file.repo, file.split, tasks, sha256, path, None, file.mutated_from
+        )
     origin = file.derived_from
     beside = path.with_name(f"{origin.suite}.json")
     if not beside.is_file():
@@ -226,15 +218,17 @@ def load_suite(path: Path) -> Suite:
 
 
 def dump_suite(file: MasterFile | DerivedFile, path: Path) -> None:
-    """Write a suite file, and the folder it lies in.
+    """Write a suite file, whole or not at all, and the folder it lies in.
 
     Raises:
         SuiteError: it cannot be written.
     """
     value = file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.replace(path)
     except OSError as error:
         raise SuiteError(f"{path}: cannot be written ({error.strerror})") from None
 

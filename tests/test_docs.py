@@ -11,7 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pairs_kit
 import pytest
+import rollout_kit
 import store_factory
 
 from pytest_repoagent.options import INI, OPTIONS
@@ -41,7 +43,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     steps = [store_factory.bad("code_fence"), store_factory.read(), store_factory.write(), store_factory.final()]
     rollouts = [store_factory.rollout(steps, index=i, success=i == 0) for i in range(2)]
-    StoreWriter(folder / ".repoagent/store.duckdb").write(rollouts)
+    StoreWriter(folder / ".repoagent/store.duckdb").write([*rollouts, *map(rollout_kit.train_rollout, range(6))])
+    pairs_kit.fill(folder / ".repoagent/store.duckdb", ["oracle", "repair", "novice:repair@0.5"], max_iters=12)
     store_factory.trace_file(folder / ".repoagent/traces/run1/gcd.jsonl", store_factory.events(steps))
     for path in ("conftest.py", "eval/test_heldout.py", "eval/minibugs/conftest.py", "eval/minibugs/catalogue.json"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,8 @@ from suite_kit import master, task, write_suite
 from pytest_repoagent import bundled
 from pytest_repoagent.errors import SuiteError, UsageError
 from pytest_repoagent.goals import TEMPLATES, paraphrase
-from pytest_repoagent.suites import MasterFile, Suite, Task, clean_path, dump_suite, find_suite, load_suite
+from pytest_repoagent.suite_fields import clean_path
+from pytest_repoagent.suites import MasterFile, Suite, Task, dump_suite, find_suite, load_suite
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -15,7 +15,7 @@ from typing import Self
 from filelock import FileLock
 
 from pytest_repoagent.errors import SourceError
-from pytest_repoagent.suites import clean_path
+from pytest_repoagent.suite_fields import clean_path
 
 TIMEOUT_S = 300.0
 """Seconds that one git command may take; a clone is the longest."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pytest_repoagent import bundled
-from pytest_repoagent.sources.base import SourceContext
-from pytest_repoagent.sources.bug_folder import BugFolder
+from pytest_repoagent.sources.base import Source, SourceContext
+from pytest_repoagent.sources.mutants import open_folder
 
 
-def open_minibugs(context: SourceContext) -> BugFolder:
+def open_minibugs(context: SourceContext) -> Source:
     """The bundled folder, checked against the suite."""
-    return BugFolder(bundled.minibugs_dir(), context.suite)
+    return open_folder(bundled.minibugs_dir(), context)

@@ -10,20 +10,21 @@ import os
 from pathlib import Path
 
 from pytest_repoagent.errors import SourceError
-from pytest_repoagent.sources.base import SourceContext
-from pytest_repoagent.sources.bug_folder import PROGRAMS, BugFolder
+from pytest_repoagent.sources.base import Source, SourceContext
+from pytest_repoagent.sources.bug_folder import PROGRAMS
 from pytest_repoagent.sources.git import Repository, make_once
+from pytest_repoagent.sources.mutants import open_folder
 
 URL = "https://github.com/jkoppel/QuixBugs"
 
 
-def open_quixbugs(context: SourceContext) -> BugFolder:
+def open_quixbugs(context: SourceContext) -> Source:
     """QuixBugs, checked against the suite.
 
     Raises:
         SourceError: it cannot be had, or its files are not those that the suite pins.
     """
-    return BugFolder(_root(context), context.suite)
+    return open_folder(_root(context), context)
 
 
 def _root(context: SourceContext) -> Path:

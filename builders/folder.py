@@ -1,0 +1,90 @@
+"""The folder of a dataset, under its name only when it is whole, and what is known of the code that made it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pytest_repoagent.errors import InfrastructureError, UsageError
+
+FORMAT = "pytest-repoagent dataset"
+MANIFEST = "manifest.json"
+
+
+@contextmanager
+def unfinished(out: Path, replace: bool) -> Iterator[Path]:
+    """A new folder beside ``out`` that becomes ``out`` when the block ends, and is gone where it fails.
+
+    Raises:
+        UsageError: ``out`` exists; with ``replace``, it is no dataset.
+        InfrastructureError: the disk failed.
+    """
+    _may_write(out, replace)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.unfinished-", dir=out.parent) as temporary:
+            place = Path(temporary) / out.name
+            place.mkdir()  # unlike the temporary folder, with the user's usual permissions
+            yield place
+            shutil.rmtree(place / "spill", ignore_errors=True)
+            if out.exists():
+                out.rename(Path(temporary) / "replaced")
+            place.rename(out)
+    except (OSError, duckdb.IOException) as error:
+        raise InfrastructureError(f"{out} was not written: {_reason(error)}") from error
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":  # what DuckDB makes of Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a dataset.
+
+    Raises:
+        UsageError: the folder is no dataset, or one of a newer version.
+    """
+    file = folder / MANIFEST
+    try:
+        manifest = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("format_name") != FORMAT:
+        raise UsageError(f"{folder} is no dataset of pytest-repoagent: it has no {MANIFEST} of one")
+    if manifest["schema"] > 1:
+        raise UsageError(
+            f"{file}: schema is {manifest['schema']}, newer than this version's 1; upgrade pytest-repoagent"
+        )
+    return manifest
+
+
+def code_version() -> dict[str, str | None]:
+    """The package's version, and the commit of the checkout it runs from; None where it runs from none."""
+    root = Path(__file__).resolve().parent.parent
+    commit = None
+    if (root / ".git").exists():
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        commit = done.stdout.strip() or None
+    return {"version": version("pytest-repoagent"), "commit": commit}
+
+
+def _may_write(out: Path, replace: bool) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if not replace:
+        raise UsageError(f"--out: {out} exists already; name another folder, or replace the dataset with --force")
+    read_manifest(out)
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error).partition("\n")[0]

@@ -1,0 +1,96 @@
+"""Where each line of a dataset comes from, as a Parquet file beside it: training files have no room for that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+
+from builders.examples import Example, SftRow
+from builders.statistics import construction
+
+FILE = "lineage.parquet"
+
+_COLUMNS = {
+    "file": "VARCHAR",  # train or val
+    "line": "BIGINT",  # of that file, from 1
+    "run_id": "VARCHAR",
+    "rollout_id": "VARCHAR",
+    "step": "INTEGER",  # the last one learned
+    "steps": "INTEGER[]",  # every one learned
+    "state_hash": "VARCHAR",  # prompt_sha256 of the recorded step
+    "task_id": "VARCHAR",
+    "family": "VARCHAR",
+    "model": "VARCHAR",
+    "construction": "VARCHAR",
+    "action_sha256": "VARCHAR",  # of the target, or of both sides of a pair
+    "weight": "DOUBLE",
+    "margin": "DOUBLE",
+    "tags": "VARCHAR[]",
+}
+
+
+def line(file: str, number: int, example: Example) -> str:
+    """The row of one example, as a line of JSON."""
+    state = example.state
+    if isinstance(example, SftRow):
+        learned, margin = example.target, None
+        steps = _steps(example) if example.trained else []
+    else:
+        learned, margin, steps = f"{example.preferred}\n{example.rejected}", example.margin, []
+    return _LINE % (
+        _quoted(file),
+        number,
+        _quoted(state.run_id),
+        _quoted(state.rollout_id),
+        state.step,
+        [*steps, state.step],
+        _quoted(state.state_hash),
+        _quoted(state.task_id),
+        _quoted(state.family),
+        _quoted(state.model),
+        _quoted(construction(example)),
+        _quoted(hashlib.sha256(learned.encode()).hexdigest()),
+        example.weight,
+        "null" if margin is None else margin,
+        _array(example.tags),
+    )
+
+
+_quoted = json.encoder.encode_basestring_ascii
+_LINE = "{" + ",".join(f'"{name}":%s' for name in _COLUMNS) + "}\n"  # json.dumps takes three times as long
+
+
+@lru_cache(maxsize=512)
+def _array(texts: tuple[str, ...]) -> str:
+    return json.dumps(texts)
+
+
+def _steps(row: SftRow) -> list[int]:
+    """Which steps the further trained messages of a trajectory are."""
+    roles = [message["role"] for message in row.state.messages]
+    return [roles[:at].count("assistant") for at in row.trained]
+
+
+def write_parquet(parts: Sequence[tuple[Path, Mapping[str, int]]], output: Path) -> None:
+    """Make the Parquet file of files of :func:`line`; each comes with the lines there are before its own, by file.
+
+    Raises:
+        duckdb.Error: it cannot be written.
+    """
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in _COLUMNS.items())
+    selects = [
+        f"SELECT * REPLACE (line + CASE file WHEN 'train' THEN {before['train']} ELSE {before['val']} END AS line) "
+        f"FROM read_json(${number}, format = 'newline_delimited', columns = {{{columns}}})"
+        for number, (_, before) in enumerate(parts, 1)
+    ]
+    with duckdb.connect(config={"threads": 1, "memory_limit": "128MB"}) as connection:
+        connection.execute("SET SESSION enable_progress_bar = false")
+        connection.execute(
+            f"COPY ({' UNION ALL '.join(selects)}) TO ${len(parts) + 1} (FORMAT parquet, COMPRESSION zstd)",
+            [*(str(path) for path, _ in parts), str(output)],
+        )

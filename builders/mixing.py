@@ -1,0 +1,87 @@
+"""Which of the good pairs are kept: no construction may teach that longer is better, and shares are as asked."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_repoagent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Good:
+    """What is kept in memory of a pair that passed the lint.
+
+    Attributes:
+        number: its number in the spool; pairs are made, and written, in this order.
+        name: a hash of what it says, the order in which pairs are taken where not all are.
+        delta: characters of the preferred side less those of the rejected one.
+    """
+
+    number: int
+    name: str
+    construction: str
+    task_id: str
+    family: str
+    delta: int
+
+
+def unbiased(pairs: Sequence[Good], bound: float) -> list[Good]:
+    """As many of the pairs as there can be with the longer text on the same side in at most ``bound`` of them.
+
+    Args:
+        pairs: of one construction.
+        bound: from 0.5; 1 for no bound.
+    """
+    longer = [pair for pair in pairs if pair.delta > 0]
+    shorter = [pair for pair in pairs if pair.delta < 0]
+    most = max(longer, shorter, key=len)
+    rest = len(pairs) - len(most)
+    room = len(most) if bound == 1 else int(bound * rest / (1 - bound) + 1e-9)
+    left_out = {pair.number for pair in _spread(most, len(most))[room:]}
+    return [pair for pair in pairs if pair.number not in left_out]
+
+
+def mixed(
+    pools: Mapping[str, Sequence[Good]],
+    shares: Mapping[str, float | None],
+    most: int,
+    why: Callable[[str], str],
+) -> list[Good]:
+    """As many pairs as the shares allow, tasks as even as can be, in the order in which they were made.
+
+    Args:
+        pools: construction -> its pairs.
+        shares: construction -> its share of the whole; all None for whatever there is.
+        most: pairs in all; 0 for no bound.
+        why: says in brackets why a construction has no pair.
+
+    Raises:
+        UsageError: a construction with a share has no pair.
+    """
+    given = {name: share for name, share in shares.items() if share}
+    if not given:
+        pairs = [pair for name in shares for pair in pools[name]]
+        taken = _spread(pairs, most or len(pairs))
+        return sorted(taken, key=lambda pair: pair.number)
+    total = sum(given.values())
+    for name in given:
+        if not pools[name]:
+            raise UsageError(
+                f"--mix wants a share of {name}, but there is no good pair of it: leave it out, or see why"
+            )
+    size = min(len(pools[name]) * total / share for name, share in given.items())
+    size = min(size, most) if most else size
+    kept = [pair for name, share in given.items() for pair in _spread(pools[name], round(size * share / total))]
+    return sorted(kept, key=lambda pair: pair.number)
+
+
+def _spread(pairs: Sequence[Good], most: int) -> list[Good]:
+    """``most`` pairs: one of each construction and task, then a second of each, and so on."""
+    seen: Counter[tuple[str, str]] = Counter()
+    turns: defaultdict[int, list[Good]] = defaultdict(list)
+    for pair in sorted(pairs, key=lambda pair: pair.name):
+        turns[seen[pair.construction, pair.task_id]].append(pair)
+        seen[pair.construction, pair.task_id] += 1
+    return [pair for turn in sorted(turns) for pair in turns[turn]][:most]

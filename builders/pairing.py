@@ -1,0 +1,144 @@
+"""From the store to the pairs of a dataset: make them, lint them, keep what the shares and the length bound allow."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from builders import leakage, rollouts, selection, teachers
+from builders.arguments import rollout_rules
+from builders.at_state import AtState, read_mix, read_samples, read_verdicts
+from builders.choices import RolloutRules
+from builders.contrast import Contrasts
+from builders.corruptions import CORRUPTIONS, EVEN, Mix
+from builders.examples import Pair
+from builders.leakage import HeldOut
+from builders.lot import Lot
+from builders.pair_rules import PairRules
+from builders.plan import Plan
+from builders.progress import progress
+from builders.selection import Selected
+from builders.spool import Spool
+from builders.tasks import Tasks
+from builders.trial import Trial
+from pytest_repoagent.errors import UsageError
+from pytest_repoagent.registry import built_in
+from pytest_repoagent.store import branches
+
+
+class Pairing:
+    """Makes the plan of one dataset; a context, because pairs wait on disk and a test runner may be kept running."""
+
+    def __init__(self, args: argparse.Namespace, rules: PairRules) -> None:
+        """Take the options of :mod:`builders.preferences`."""
+        self._args, self._rules = args, rules
+        self._stack = ExitStack()
+        self._remarks: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._stack.close()
+
+    def plan(self, connection: duckdb.DuckDBPyConnection) -> Plan:
+        """Make every pair, and choose.
+
+        Raises:
+            UsageError: no good pair is left, a share cannot be had, or an option does not fit the store.
+            InfrastructureError: the disk or the test runner failed.
+        """
+        args, rules = self._args, self._rules
+        held_out = leakage.load(connection, args.suite, args.quixbugs)
+        spool = self._stack.enter_context(Spool[Pair](args.out.parent))
+        lot = Lot(rules, held_out, spool)
+        account: Selected | None = None
+        if set(rules.mix) != {"rollouts"}:
+            account = teachers.select(connection, args, self._students(connection), args.model, held_out)
+            states = self._at_state(connection, held_out)
+            with progress("pairing", account.examples) as advance:
+                for rollout in rollouts.read(connection, held_out, account.dropped):
+                    for step in rollout.steps:
+                        lot.take(states.candidates(rollout, step))
+                        advance(1)
+        if "rollouts" in rules.mix:
+            apart = connection.cursor()  # its temporary tables are its own
+            selection.select_rollouts(apart, rollout_rules(args, require_success=False), held_out)
+            contrasts = Contrasts(rules.rollout_output, rules.tail_turns)
+            found = contrasts.select(apart)
+            with progress("contrasting", None):
+                lot.take(contrasts.candidates(apart, held_out, found.dropped, args.out.parent))
+            lot.note("rollouts", contrasts.dropped)
+            self._remarks += _alike(contrasts.alike)
+            account = account or found
+        assert account is not None
+        chosen = lot.choose()
+        return Plan(
+            rows=spool.get(pair.number for pair in chosen),
+            total=len(chosen),
+            families=Counter(pair.family for pair in chosen),
+            steps=account.steps,
+            dropped=account.dropped,
+            held_out=held_out,
+            query=selection.query(teachers.step_rules(args)),
+            remarks=lambda: self._remarks,
+            pairs=lot.account(),
+        )
+
+    def _students(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        if self._rules.students or not branches.exists(connection):
+            return list(self._rules.students)
+        return [model for (model,) in connection.execute("SELECT DISTINCT model FROM branches ORDER BY 1").fetchall()]
+
+    def _at_state(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut) -> AtState:
+        rules = self._rules
+        samples = read_samples(connection, rules.students)
+        wanting = {"same_state", "student_best_worst"} & {name for name, share in rules.mix.items() if share}
+        if wanting and not samples:
+            raise UsageError(
+                f"--mix wants {' and '.join(sorted(wanting))}, but the store has no student's reply at these states: "
+                "`repoagent build branch` asks for them"
+            )
+        return AtState(
+            constructions=rules.mix,
+            samples=samples,
+            verdicts=read_verdicts(connection),
+            mix=self._mistakes(connection, held_out) if "corruption" in rules.mix else EVEN,
+            corruptions=rules.corruptions,
+            seed=rules.seed,
+            trial=self._trial() if self._args.verify else None,
+        )
+
+    def _mistakes(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut) -> Mix:
+        model = self._rules.like_model
+        if model is None:
+            return EVEN
+        apart = connection.cursor()
+        selection.select_rollouts(apart, RolloutRules(require_success=False), held_out)
+        mistakes = read_mix(apart, model)
+        known = {code: n for code, n in mistakes.items() if code in CORRUPTIONS}
+        if not known:
+            raise UsageError(f"--like-model={model}: the store has no mistake of this model at training tasks")
+        unknown = sum(mistakes.values()) - sum(known.values())
+        self._remarks.append(
+            f"Corruptions are drawn from {sum(known.values()):,} mistakes of {model} of {len(known)} kinds; "
+            f"{unknown:,} others cannot be made: {', '.join(sorted(mistakes.keys() - known.keys())) or 'none'}."
+        )
+        return known
+
+    def _trial(self) -> Trial:
+        args, registry = self._args, built_in()
+        runner = registry.runner(args.runner, "auto")
+        self._stack.callback(runner.close)
+        runner.check()
+        return Trial(Tasks(args.suite, args.quixbugs, registry), runner)
+
+
+def _alike(tasks: Sequence[str]) -> list[str]:
+    return [f"No contrast, because all their rollouts ended equally well: {', '.join(tasks)}."] if tasks else []

@@ -1,0 +1,114 @@
+"""Recorded steps as supervised rows: one a step, or one a rollout with its other turns masked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
+
+from builders.examples import SftRow
+from builders.rollouts import RecordedRollout, RecordedStep
+from builders.tokens import PER_MESSAGE, TokenCounter
+from pytest_repoagent.protocol import render
+from pytest_repoagent.protocol.actions import Message
+
+
+@dataclass
+class SftRows:
+    """Makes rows of rollouts.
+
+    Attributes:
+        unit: ``step`` or ``trajectory``.
+        window: policy to render prompts with; None for the recorded one.
+        truncate_results: characters that a tool result may have; 0 for any number.
+        counter: counts what the rows cost in either unit.
+        dropped: steps left out here are added to it, by reason.
+        costs: tokens of the rows as ``steps`` and ``packed`` as trajectories, and rollouts ``unpackable``.
+    """
+
+    unit: str
+    window: str | None
+    truncate_results: int
+    counter: TokenCounter
+    dropped: Counter[str]
+    costs: Counter[str]
+
+    def read(self, recorded: Iterable[RecordedRollout]) -> Iterator[SftRow]:
+        """The rows, rollout by rollout."""
+        for rollout in recorded:
+            packed = _packs(rollout, self.window)
+            if self.unit == "trajectory" and not packed:
+                self.dropped["in a rollout that is no whole conversation"] += len(rollout.steps)
+                continue
+            rows = [self._step(rollout, step) for step in rollout.steps]
+            if packed:
+                self._count(rows)
+            else:
+                self.costs["unpackable"] += 1
+            if self.unit == "step":
+                yield from rows
+            else:
+                yield self._trajectory(rollout, rows)
+
+    def remarks(self) -> list[str]:
+        """What the supervision of the rows read costs in either unit."""
+        if self.costs["unpackable"]:
+            return ["These rows cannot be packed as trajectories: not every rollout is one whole conversation."]
+        steps, packed = self.costs["steps"], self.costs["packed"]
+        return [
+            f"As steps this is {steps:,} tokens, packed as trajectories {packed:,} ({packed / max(1, steps):.0%}). "
+            f"These rows are {'steps' if self.unit == 'step' else 'trajectories'}."
+        ]
+
+    def _step(self, rollout: RecordedRollout, step: RecordedStep) -> SftRow:
+        state = rollout.state(step)
+        if self.window is not None or self.truncate_results:
+            window = self.window or step.window
+            messages = render.apply_window(step.conversation, window)
+            state = replace(state, messages=tuple(map(self._cut, messages)), window=window)
+        tags = [f"success:{'unknown' if rollout.success is None else 'yes' if rollout.success else 'no'}"]
+        if step.recovers is not None:
+            tags.append(f"recovery:{step.recovers}")
+        assert step.action is not None
+        return SftRow(state, step.action, step.weight, tuple(tags))
+
+    def _trajectory(self, rollout: RecordedRollout, rows: list[SftRow]) -> SftRow:
+        last = rows[-1]
+        messages = list(last.state.messages)
+        for row in rows[:-1]:
+            messages[len(row.state.messages)] = {"role": "assistant", "content": row.target}
+        return replace(
+            last,
+            state=replace(last.state, messages=tuple(messages)),
+            weight=round(sum(row.weight for row in rows) / len(rows), 6),
+            tags=tuple(dict.fromkeys(tag for row in rows for tag in row.tags)),
+            trained=tuple(len(row.state.messages) for row in rows[:-1]),
+        )
+
+    def _count(self, rows: list[SftRow]) -> None:
+        longest = rows[-1].state.messages
+        prompts = list(accumulate(self.counter.text(m["content"]) + PER_MESSAGE for m in longest))
+        tokens = [prompts[len(row.state.messages) - 1] + self.counter.text(row.target) for row in rows]
+        self.costs["steps"] += sum(tokens)
+        self.costs["packed"] += tokens[-1]
+
+    def _cut(self, message: Message) -> Message:
+        return _shorter(message["content"], self.truncate_results) if message["role"] == "user" else message
+
+
+def _packs(rollout: RecordedRollout, window: str | None) -> bool:
+    """Whether each prompt is the beginning of the last one, so that one conversation has them all."""
+    last = rollout.steps[-1].conversation
+    return all(
+        (window or step.window) == "full" and last[: len(step.conversation)] == step.conversation
+        for step in rollout.steps
+    )
+
+
+@lru_cache(maxsize=512)
+def _shorter(content: str, most: int) -> Message:
+    if most and len(content) > most and content.startswith(render.TOOL_RESULT):
+        content = f"{content[:most]}\n[truncated: the first {most} characters]"
+    return {"role": "user", "content": content}

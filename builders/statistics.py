@@ -1,0 +1,128 @@
+"""What a dataset is like: counted while it is written, in memory that does not grow with it but for a number a row."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from builders.examples import Example, Pair, SftRow
+from builders.tokens import TokenCounter
+
+_CALL = '{"type":"tool_call","name":"'
+
+
+@dataclass
+class Statistics:
+    """Counts over the rows of one file.
+
+    ``actions`` are of the target, or the preferred side; ``tags`` are grouped by what stands before their colon.
+    """
+
+    rows: int = 0
+    tokens: array[int] = field(default_factory=lambda: array("I"))
+    learned_tokens: int = 0
+    weight: float = 0.0
+    weights: tuple[float, float] = (float("inf"), 0.0)
+    longer_preferred: int = 0
+    length_delta: int = 0
+    tasks: Counter[str] = field(default_factory=Counter)
+    families: set[str] = field(default_factory=set)
+    models: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+    steps: Counter[int] = field(default_factory=Counter)
+    constructions: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+
+    def add(self, example: Example, counter: TokenCounter) -> None:
+        """Count one row, its tokens with ``counter``."""
+        state = example.state
+        self.rows += 1
+        self.weight += example.weight
+        self.weights = (min(self.weights[0], example.weight), max(self.weights[1], example.weight))
+        self.tasks[state.task_id] += 1
+        self.families.add(state.family)
+        self.models[state.model] += 1
+        self.steps[state.step] += 1
+        for tag in example.tags:
+            self.tags[tag] += 1
+        self.constructions[construction(example)] += 1
+        prompt = counter.messages(state.messages)
+        if isinstance(example, SftRow):
+            target = counter.text(example.target)
+            learned = sum([counter.text(state.messages[at]["content"]) for at in example.trained])
+            self._tokens(prompt + target, target + learned)
+            self.actions[action(example.target)] += 1
+        else:
+            self._pair(example, prompt, counter)
+
+    def add_all(self, other: Statistics) -> None:
+        """Count the rows that another one counted."""
+        weights = [each for each in (self, other) if each.rows]
+        if weights:
+            self.weights = (min(each.weights[0] for each in weights), max(each.weights[1] for each in weights))
+        for each in fields(self):
+            mine, others = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, set):
+                mine |= others
+            elif isinstance(mine, Counter):
+                mine.update(others)
+            elif each.name != "weights":
+                setattr(self, each.name, mine + others)
+
+    def _pair(self, pair: Pair, prompt: int, counter: TokenCounter) -> None:
+        preferred, rejected = counter.text(pair.preferred), counter.text(pair.rejected)
+        self._tokens(2 * prompt + preferred + rejected, preferred + rejected)
+        self.actions[action(pair.preferred)] += 1
+        self.longer_preferred += len(pair.preferred) > len(pair.rejected)
+        self.length_delta += len(pair.preferred) - len(pair.rejected)
+
+    def _tokens(self, row: int, learned: int) -> None:
+        self.tokens.append(row)
+        self.learned_tokens += learned
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for the manifest; of tasks only how many."""
+        ordered = sorted(self.tokens)
+        out: dict[str, Any] = {
+            "rows": self.rows,
+            "tasks": len(self.tasks),
+            "families": len(self.families),
+            "rows_per_task_max": max(self.tasks.values(), default=0),
+            "tokens": {
+                "sum": sum(ordered),
+                "learned": self.learned_tokens,
+                **{f"p{part}": ordered[(len(ordered) - 1) * part // 100] for part in (50, 95) if ordered},
+                "max": ordered[-1] if ordered else 0,
+            },
+            "weight": {"sum": round(self.weight, 6), "min": self.weights[0], "max": self.weights[1]},
+            "constructions": _sorted(self.constructions),
+            "actions": _sorted(self.actions),
+            "steps": {str(step): self.steps[step] for step in sorted(self.steps)},
+            "models": _sorted(self.models),
+            "tags": _sorted(self.tags),
+        }
+        if set(self.constructions) - {"step", "trajectory"}:
+            out["longer_preferred"] = round(self.longer_preferred / self.rows, 4)
+            out["length_delta_mean"] = round(self.length_delta / self.rows, 2)
+        return out
+
+
+def action(text: str) -> str:
+    """The tool of an action's canonical text, ``final``, or ``other`` for other text."""
+    if text.startswith(_CALL):
+        return text[len(_CALL) : text.index('"', len(_CALL))]
+    return "final" if text.startswith('{"type":"final"') else "other"
+
+
+def construction(example: Example) -> str:
+    """How the example was made: ``step`` or ``trajectory``, or the pair's own word."""
+    if isinstance(example, Pair):
+        return example.construction
+    return "trajectory" if example.trained else "step"
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
