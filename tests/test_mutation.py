@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pytest_repoagent import bundled
 from pytest_repoagent.errors import SourceError, SuiteError
 from pytest_repoagent.mutation import oddities
-from pytest_repoagent.mutation.candidates import OPERATORS, Candidate, candidates, line_edit
+from pytest_repoagent.mutation.candidates import Candidate, candidates, line_edit
 from pytest_repoagent.mutation.choose import Mutant, choose, unlike
 from pytest_repoagent.mutation.gate import Gate, Known, changed_lines, edit, fingerprint
+from pytest_repoagent.mutation.operators import OPERATORS
 from pytest_repoagent.mutation.trial import Trial, judge
 from pytest_repoagent.sources.mutants import lines_of, mutant, original
 from pytest_repoagent.suite_fields import Symptom
@@ -350,6 +351,9 @@ def test_other_files_than_the_suite_pins_are_refused(place: Path) -> None:
     opened(place)
     correct.write_text("def double(n):\n    return n + n\n")
     with pytest.raises(SourceError, match=r"do not give the program that suite mutants pins .* restore the originals"):
+        opened(place)
+    correct.write_text("def double(n:\n")
+    with pytest.raises(SourceError, match=r"do not give the program that suite mutants pins: restore the originals"):
         opened(place)
     correct.unlink()
     with pytest.raises(SourceError, match=r"double\.py is no file, but suite mutants needs it"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pytest_repoagent.errors import SuiteError
 from pytest_repoagent.goals import default_goal
@@ -27,8 +27,15 @@ _SLOWER = 4.0
 _FEW = 0.25
 """The share of failing tests up to which a bug is hard to see."""
 
-Track = Callable[[Iterable[Verdict], int, str], Iterable[Verdict]]
-"""Passes verdicts on and shows how many of the total have come: verdicts, total, what is being done."""
+_T = TypeVar("_T")
+
+
+class Track(Protocol):
+    """Shows how much of something long has been done."""
+
+    def __call__(self, items: Iterable[_T], total: int, what: str) -> Iterable[_T]:
+        """Pass the items on as they come; ``what`` is being done."""
+        ...
 
 
 class Maker:
@@ -94,7 +101,7 @@ class Maker:
         """The mutants of each program that the gate lets through, and that a test shows to be wrong."""
         gate = Gate(self._known.values())
         waiting: list[tuple[Task, Candidate]] = []
-        for task in self._tasks.values():
+        for task in self._track(self._tasks.values(), len(self._tasks), "programs read"):
             own = self._known[task.task_id]
             for candidate in candidates(own.correct):
                 refusal = gate.refusal(candidate.text, candidate.line, own)
