@@ -148,14 +148,41 @@ def test_an_edit_is_found_in_what_it_made(lines: list[str], data: st.DataObject)
 
 @pytest.mark.parametrize(
     "code",
-    ["x, x", "x + 0", "x * 1", "x - x", "a < a", "a and a", "f(a, a)", "a[b:b]", "a if c else a", "x = x", "x += 0"],
+    [
+        "x, x",
+        "x + 0",
+        "x * 1",
+        "x - x",
+        "a < a",
+        "1 == 0",
+        "a + 1 is None",
+        "a and a",
+        "f(a, a)",
+        "a[b:b]",
+        "a if c else a",
+        "x = x",
+        "x += 0",
+    ],
 )
 def test_what_nobody_writes(code: str) -> None:
     assert oddities.count(ast.parse(code)) == 1
 
 
 @pytest.mark.parametrize(
-    "code", ["x + 1", "x * x", "a < b", "a or b", "f(a, b)", "f(1, 1)", "a[b:]", "x = y", "while True: pass"]
+    "code",
+    [
+        "x + 1",
+        "x * x",
+        "a < b",
+        "a + 1 < 0",
+        "a is None",
+        "a or b",
+        "f(a, b)",
+        "f(1, 1)",
+        "a[b:]",
+        "x = y",
+        "while True: pass",
+    ],
 )
 def test_what_people_write(code: str) -> None:
     assert oddities.count(ast.parse(code)) == 0
@@ -227,6 +254,7 @@ def test_mutants_of_a_heldout_program_stay_away_from_its_known_bug() -> None:
         ("collection_error", [], 0, "no_import", None),
         ("crashed", [], 1, "spoils_the_run", None),
         ("output_limit", [], 1, "spoils_the_run", None),
+        ("timed_out", ["E   MemoryError"], 1, "spoils_the_run", None),
     ],
 )
 def test_what_a_verdict_says(
