@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_repoagent import bundled
 from pytest_repoagent.errors import UsageError
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from pytest_repoagent.mutation.report import Report
-    from pytest_repoagent.testrun.base import Verdict
+
+_T = TypeVar("_T")
 
 
 def add_parser(commands: Any) -> None:
@@ -58,9 +59,8 @@ def _mutate(arguments: argparse.Namespace) -> int:
         Workers(lambda: registry.runner(arguments.runner, "auto"), arguments.jobs) as workers,
     ):
 
-        def track(verdicts: Iterable[Verdict], total: int, what: str) -> Iterable[Verdict]:
-            tracked: Iterable[Verdict] = progress.track(verdicts, total, description=what)
-            return tracked
+        def track(items: Iterable[_T], total: int, what: str) -> Iterable[_T]:
+            return progress.track(items, total, description=what)
 
         maker = Maker(side, source, known, workers, track, arguments.seed)
         file = maker.make(arguments.output.stem, arguments.per_program)

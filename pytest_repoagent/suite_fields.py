@@ -61,7 +61,7 @@ class Mutation(Strict):
 
     Attributes:
         parent: that other task.
-        operator: what made the change, see :mod:`pytest_repoagent.mutation.candidates`.
+        operator: what made the change, see :mod:`pytest_repoagent.mutation.operators`.
         line: number of the line in the corrected program, from 1.
         new: what the line is in the task, without its end; None where the task lacks the line.
         symptom: how most of the failing tests fail.

@@ -111,6 +111,10 @@ def test_check_finds_what_does_not_fit(new_train: Path, capsys: pytest.CaptureFi
         match change:
             case "line":
                 task["mutation"]["line"] += 1
+            case "new":
+                task["mutation"]["new"] = "    pass"
+            case "id":
+                task["task_id"] = "minibugs/leaf_paths.00000000"
             case "parent":
                 task["mutation"]["parent"] = "minibugs/batches"
             case "family":
@@ -127,6 +131,8 @@ def test_check_finds_what_does_not_fit(new_train: Path, capsys: pytest.CaptureFi
         return check(new_train, capsys)
 
     assert "do not give the program that suite new_train pins" in spoiled("line")
+    assert "do not give the program that suite new_train pins" in spoiled("new")
+    assert "task_id of minibugs/leaf_paths.00000000" in spoiled("id")
     assert "has the parent minibugs/batches, which" in spoiled("parent")
     assert "family of minibugs/leaf_paths." in spoiled("family")
     assert "metadata of minibugs/leaf_paths." in spoiled("class")

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pytest_repoagent import bundled
 from pytest_repoagent.errors import SourceError, SuiteError
 from pytest_repoagent.mutation import oddities
-from pytest_repoagent.mutation.candidates import OPERATORS, Candidate, candidates, line_edit
+from pytest_repoagent.mutation.candidates import Candidate, candidates, line_edit
 from pytest_repoagent.mutation.choose import Mutant, choose, unlike
 from pytest_repoagent.mutation.gate import Gate, Known, changed_lines, edit, fingerprint
+from pytest_repoagent.mutation.operators import OPERATORS
 from pytest_repoagent.mutation.trial import Trial, judge
 from pytest_repoagent.sources.mutants import lines_of, mutant, original
 from pytest_repoagent.suite_fields import Symptom
@@ -147,14 +148,41 @@ def test_an_edit_is_found_in_what_it_made(lines: list[str], data: st.DataObject)
 
 @pytest.mark.parametrize(
     "code",
-    ["x, x", "x + 0", "x * 1", "x - x", "a < a", "a and a", "f(a, a)", "a[b:b]", "a if c else a", "x = x", "x += 0"],
+    [
+        "x, x",
+        "x + 0",
+        "x * 1",
+        "x - x",
+        "a < a",
+        "1 == 0",
+        "a + 1 is None",
+        "a and a",
+        "f(a, a)",
+        "a[b:b]",
+        "a if c else a",
+        "x = x",
+        "x += 0",
+    ],
 )
 def test_what_nobody_writes(code: str) -> None:
     assert oddities.count(ast.parse(code)) == 1
 
 
 @pytest.mark.parametrize(
-    "code", ["x + 1", "x * x", "a < b", "a or b", "f(a, b)", "f(1, 1)", "a[b:]", "x = y", "while True: pass"]
+    "code",
+    [
+        "x + 1",
+        "x * x",
+        "a < b",
+        "a + 1 < 0",
+        "a is None",
+        "a or b",
+        "f(a, b)",
+        "f(1, 1)",
+        "a[b:]",
+        "x = y",
+        "while True: pass",
+    ],
 )
 def test_what_people_write(code: str) -> None:
     assert oddities.count(ast.parse(code)) == 0
@@ -226,6 +254,7 @@ def test_mutants_of_a_heldout_program_stay_away_from_its_known_bug() -> None:
         ("collection_error", [], 0, "no_import", None),
         ("crashed", [], 1, "spoils_the_run", None),
         ("output_limit", [], 1, "spoils_the_run", None),
+        ("timed_out", ["E   MemoryError"], 1, "spoils_the_run", None),
     ],
 )
 def test_what_a_verdict_says(
@@ -350,6 +379,9 @@ def test_other_files_than_the_suite_pins_are_refused(place: Path) -> None:
     opened(place)
     correct.write_text("def double(n):\n    return n + n\n")
     with pytest.raises(SourceError, match=r"do not give the program that suite mutants pins .* restore the originals"):
+        opened(place)
+    correct.write_text("def double(n:\n")
+    with pytest.raises(SourceError, match=r"do not give the program that suite mutants pins: restore the originals"):
         opened(place)
     correct.unlink()
     with pytest.raises(SourceError, match=r"double\.py is no file, but suite mutants needs it"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pytest_repoagent.errors import SuiteError
 from pytest_repoagent.goals import default_goal
@@ -22,13 +22,23 @@ from pytest_repoagent.testrun.base import Job, Limits, Verdict
 
 _TRIAL_S = 1.0
 _SLOWER = 4.0
-"""CPU seconds of a first trial: at least so many, and so many times what the corrected program takes."""
+"""CPU seconds of a first trial: at least so many, and so many times what the corrected program takes.
+
+They only save time: what has not ended by then is tried again with all that a rollout gives it.
+"""
 
 _FEW = 0.25
 """The share of failing tests up to which a bug is hard to see."""
 
-Track = Callable[[Iterable[Verdict], int, str], Iterable[Verdict]]
-"""Passes verdicts on and shows how many of the total have come: verdicts, total, what is being done."""
+_T = TypeVar("_T")
+
+
+class Track(Protocol):
+    """Shows how much of something long has been done."""
+
+    def __call__(self, items: Iterable[_T], total: int, what: str) -> Iterable[_T]:
+        """Pass the items on as they come; ``what`` is being done."""
+        ...
 
 
 class Maker:
@@ -94,7 +104,7 @@ class Maker:
         """The mutants of each program that the gate lets through, and that a test shows to be wrong."""
         gate = Gate(self._known.values())
         waiting: list[tuple[Task, Candidate]] = []
-        for task in self._tasks.values():
+        for task in self._track(self._tasks.values(), len(self._tasks), "programs read"):
             own = self._known[task.task_id]
             for candidate in candidates(own.correct):
                 refusal = gate.refusal(candidate.text, candidate.line, own)
@@ -103,6 +113,10 @@ class Maker:
                 else:
                     waiting.append((task, candidate))
         verdicts = self._run([self._job(task, c.text, self._limits[task.task_id]) for task, c in waiting], "mutants")
+        late = [i for i, verdict in enumerate(verdicts) if verdict.reason == "timed_out"]
+        jobs = [self._job(waiting[i][0], waiting[i][1].text, Limits()) for i in late]
+        for i, verdict in zip(late, self._run(jobs, "mutants that ran on"), strict=True):
+            verdicts[i] = verdict
         tried: dict[str, list[Mutant]] = {task_id: [] for task_id in self._tasks}
         for (task, candidate), verdict in zip(waiting, verdicts, strict=True):
             trial = judge(verdict, task.expected_tests.passed)
@@ -122,19 +136,20 @@ class Maker:
         return different
 
     def _confirmed(self, chosen: Sequence[Mutant]) -> list[Mutant]:
-        """Those that fail again in the same way with all the time that a rollout gives them.
+        """Those that fail again in the same way; what runs forever has been run twice.
 
         Program by program, because a warm runner has only the tests of some programs ready.
         """
         chosen = sorted(chosen, key=lambda mutant: mutant.parent)
-        jobs = [self._job(self._tasks[m.parent], m.candidate.text, Limits()) for m in chosen]
-        verdicts = self._run(jobs, "chosen mutants again")
-        confirmed = []
-        for mutant, verdict in zip(chosen, verdicts, strict=True):
-            again = judge(verdict, self._tasks[mutant.parent].expected_tests.passed)
-            stable = again == mutant.trial
-            self.report.note([mutant.candidate], "task" if stable else "unstable")
-            confirmed += [mutant] if stable else []
+        ended = [mutant for mutant in chosen if mutant.trial.symptom != "timeout"]
+        jobs = [self._job(self._tasks[m.parent], m.candidate.text, Limits()) for m in ended]
+        again = {
+            mutant: judge(verdict, self._tasks[mutant.parent].expected_tests.passed)
+            for mutant, verdict in zip(ended, self._run(jobs, "chosen mutants again"), strict=True)
+        }
+        confirmed = [mutant for mutant in chosen if again.get(mutant, mutant.trial) == mutant.trial]
+        self._drop("unstable", chosen, confirmed)
+        self.report.note((mutant.candidate for mutant in confirmed), "task")
         return confirmed
 
     def _drop(self, fate: str, mutants: Sequence[Mutant], kept: Sequence[Mutant]) -> None:

@@ -4,50 +4,14 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_repoagent.models.edits.meaning import meaning
-from pytest_repoagent.mutation import names, numbers, oddities, parts, truth
-from pytest_repoagent.mutation.original import Original, Splice
+from pytest_repoagent.mutation import oddities
+from pytest_repoagent.mutation.operators import OPERATORS, Operator
+from pytest_repoagent.mutation.operators.original import Original, Splice
 from pytest_repoagent.sources.mutants import lines_of
-
-
-@dataclass(frozen=True)
-class Operator:
-    """A way to put a bug into a program.
-
-    Attributes:
-        name: its name in suites.
-        defect_class: what the bug is called, in the words of QuixBugs (Lin et al., SPLASH 2017, Table 1) where it has
-            one.
-        changes: finds the places.
-    """
-
-    name: str
-    defect_class: str
-    changes: Callable[[Original], Iterator[tuple[Splice, ...]]]
-
-
-OPERATORS = (
-    Operator("comparison", "incorrect comparison operator", truth.comparison),
-    Operator("connective", "incorrect logical operator", truth.connective),
-    Operator("missing_condition", "missing condition", truth.missing_condition),
-    Operator("assignment_operator", "incorrect assignment operator", numbers.assignment_operator),
-    Operator("arithmetic_operator", "incorrect arithmetic operator", numbers.arithmetic_operator),
-    Operator("missing_arithmetic", "missing arithmetic expression", numbers.missing_arithmetic),
-    Operator("off_by_one", "missing/added +1", numbers.off_by_one),
-    Operator("slice", "incorrect array slice", numbers.slices),
-    Operator("variable", "incorrect variable", names.variable),
-    Operator("swap", "variable swap", names.swap),
-    Operator("method", "incorrect method called", names.method),
-    Operator("field", "incorrect field dereference", names.field),
-    Operator("missing_call", "missing function call", parts.missing_call),
-    Operator("missing_join", "variable prepend", parts.missing_join),
-    Operator("element", "incorrect data-structure constant", numbers.element),
-    Operator("constant", "incorrect data-structure constant", parts.constant),
-    Operator("missing_line", "missing line", parts.missing_line),
-)
 
 
 @dataclass(frozen=True)

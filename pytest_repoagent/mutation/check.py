@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_repoagent.errors import SuiteError
-from pytest_repoagent.mutation.candidates import OPERATORS
 from pytest_repoagent.mutation.gate import Gate, Known
+from pytest_repoagent.mutation.operators import OPERATORS
 from pytest_repoagent.sources.mutants import mutant
 from pytest_repoagent.suites import Suite, Task, load_suite
 

@@ -30,8 +30,8 @@ def _is_odd(node: ast.AST) -> bool:
             return _is_neutral(op, right) or _same(left, right)
         case ast.Assign(targets=[*_, target], value=value):
             return _same(target, value)
-        case ast.Compare(left=left, comparators=rest):
-            return any(_same(a, b) for a, b in pairwise([left, *rest]))
+        case ast.Compare(left=left, ops=ops, comparators=rest):
+            return any(_decides_nothing(a, op, b) for op, (a, b) in zip(ops, pairwise([left, *rest]), strict=True))
         case ast.BoolOp(values=values):
             return any(_same(a, b) for a, b in pairwise(values))
         case ast.Call(args=parts) | ast.Tuple(elts=parts):
@@ -43,6 +43,11 @@ def _is_odd(node: ast.AST) -> bool:
         case ast.While(test=ast.Constant(value=False)):
             return True
     return False
+
+
+def _decides_nothing(left: ast.expr, op: ast.cmpop, right: ast.expr) -> bool:
+    constant = isinstance(left, ast.Constant) and isinstance(right, ast.Constant)
+    return constant or _same(left, right) or (isinstance(op, (ast.Is, ast.IsNot)) and isinstance(left, ast.BinOp))
 
 
 def _is_neutral(op: ast.operator, value: ast.expr) -> bool:

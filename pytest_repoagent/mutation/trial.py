@@ -15,7 +15,7 @@ Fate = Literal["usable", "survives", "unbound_name", "no_import", "only_crashes"
 
 ``survives``: every test passes, so there is no bug to see. ``unbound_name``: a test fails for a name that is not
 there, which any linter would tell. ``no_import``: the tests cannot even be collected. ``only_crashes``: every test
-fails with an exception. ``spoils_the_run``: it ends the test process, or floods it.
+fails with an exception. ``spoils_the_run``: it ends the test process, floods it, or takes all the memory there is.
 """
 
 _FIRST_ERROR = re.compile(r"^E +(.*)$", re.MULTILINE)
@@ -63,7 +63,7 @@ def _fate(verdict: Verdict, kinds: list[str], passing: int) -> Fate:
         return "no_import"
     if any(kind in _UNBOUND for kind in kinds):
         return "unbound_name"
-    if verdict.reason not in ("failed", "timed_out"):
+    if verdict.reason not in ("failed", "timed_out") or "MemoryError" in kinds:
         return "spoils_the_run"
     if verdict.reason == "failed" and not passing and not Counter(kinds).keys() & {*_ANSWERS}:
         return "only_crashes"

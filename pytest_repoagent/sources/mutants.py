@@ -38,7 +38,7 @@ class MutantFolder:
             SourceError: a file is missing, or what comes out is not what the suite pins.
         """
         self._root, self._suite, self._cache_dir = root, context.suite, context.cache_dir
-        self._programs: dict[str, tuple[str, str]] = {}
+        self._originals: dict[str, str] = {}
         for path, sha256 in sorted({pin for task in self._suite.tasks for pin in _beside(task).items()}):
             read_pinned(root, path, sha256, self._suite)
         for task in self._suite.tasks:
@@ -60,14 +60,17 @@ class MutantFolder:
         return {path: self._original(path) for path in task.fix}
 
     def _original(self, path: str) -> str:
-        if path not in self._programs:
-            texts = []
-            for name in (correct_path(path), path):
-                if not (self._root / name).is_file():
-                    raise SourceError(f"{self._root / name} is no file, but suite {self._suite.name} needs it")
-                texts.append((self._root / name).read_bytes().decode())
-            self._programs[path] = texts[0], texts[1]
-        return original(*self._programs[path])
+        if path not in self._originals:
+            try:
+                self._originals[path] = original(self._text(correct_path(path)), self._text(path))
+            except (SyntaxError, ValueError):
+                raise self._strange(path) from None
+        return self._originals[path]
+
+    def _text(self, path: str) -> str:
+        if not (self._root / path).is_file():
+            raise SourceError(f"{self._root / path} is no file, but suite {self._suite.name} needs it")
+        return (self._root / path).read_bytes().decode()
 
     def _mutant(self, task: Task) -> str:
         assert task.mutation is not None
@@ -75,11 +78,14 @@ class MutantFolder:
 
     def _check(self, task: Task, path: str, text: str, sha256: str) -> None:
         if _sha256(text.encode()) != sha256:
-            at = f" at commit {self._suite.commit}" if self._suite.commit else ""
-            raise SourceError(
-                f"{self._root / path} and its corrected version do not give the program that suite {self._suite.name} "
-                f"pins for {task.task_id}: restore the originals{at}, or make the suite again"
-            )
+            raise self._strange(path, f" for {task.task_id}")
+
+    def _strange(self, path: str, whose: str = "") -> SourceError:
+        at = f" at commit {self._suite.commit}" if self._suite.commit else ""
+        return SourceError(
+            f"{self._root / path} and its corrected version do not give the program that suite {self._suite.name} "
+            f"pins{whose}: restore the originals{at}, or make the suite again"
+        )
 
     def _write(self, task: Task, folder: Path) -> None:
         for path in task.files:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from itertools import pairwise
 
-from pytest_repoagent.mutation.original import Original, Splice
+from pytest_repoagent.mutation.operators.original import Original, Splice
 
 _SPELLING: dict[type[ast.cmpop], str] = {
     ast.Lt: "<",

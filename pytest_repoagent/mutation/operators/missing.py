@@ -1,4 +1,4 @@
-"""Mutations that leave something out, or write another constant."""
+"""Mutations that leave something out: a call, what is joined, a line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_repoagent.models.edits.kinds import Kind
 from pytest_repoagent.models.edits.program import LEAVES, SIMPLE, names_stored
-from pytest_repoagent.mutation.original import Original, Splice
+from pytest_repoagent.mutation.operators.original import Original, Splice
 
 _NO_FILTER = ("isinstance", "print", "super", "range", "open")
 
@@ -34,45 +34,6 @@ def missing_join(original: Original) -> Iterator[tuple[Splice, ...]]:
             for part in (node.left, node.right):
                 if splice := original.keep(node, part):
                     yield (splice,)
-
-
-def constant(original: Original) -> Iterator[tuple[Splice, ...]]:
-    """Another constant: a container that is empty or holds one thing, the other truth value, a shorter text."""
-    for node in original.program.sites:
-        if isinstance(node, ast.expr) and not _is_infinity(original.program.parent(node)):
-            for new in _constants(original, node):
-                yield ((*original.span(node), new),)
-
-
-def _constants(original: Original, node: ast.expr) -> Iterator[bytes]:
-    text = original.data[slice(*original.span(node))]
-    match node:
-        case ast.List(elts=[], ctx=ast.Load()):
-            yield b"[[]]"
-        case ast.List(elts=[only], ctx=ast.Load()):
-            yield b"[]"
-            if not isinstance(only, ast.Starred):
-                yield b"[" + text + b"]"
-        case ast.Constant(value=bool(truth)):
-            yield b"False" if truth else b"True"
-        case ast.Constant(value=str(value)) if text[:1] in (b'"', b"'") and text[:3] not in (b'"""', b"'''"):
-            if not value or value == " ":
-                yield text[:1] + (b"" if value else b" ") + text[:1]
-            elif len(value) > 1 and b"\\" not in text:
-                yield text[:1] + value[1:].encode() + text[:1]
-                yield text[:1] + value[:-1].encode() + text[:1]
-        case _ if _is_infinity(node):
-            yield b"0"
-            yield b"-" + text
-        case ast.UnaryOp(op=ast.USub()):
-            yield text[1:].lstrip()
-
-
-def _is_infinity(node: ast.AST) -> bool:
-    match node:
-        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf")]):
-            return True
-    return False
 
 
 def missing_line(original: Original) -> Iterator[tuple[Splice, ...]]:

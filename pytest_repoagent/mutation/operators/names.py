@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from pytest_repoagent.models.edits.kinds import Kind
-from pytest_repoagent.mutation.original import Original, Splice
+from pytest_repoagent.mutation.operators.original import Original, Splice
 
 _RELATED = (
     ("append", "extend"),

@@ -1,4 +1,4 @@
-"""Mutations of numbers, positions and arithmetic."""
+"""Mutations of values: numbers, positions and arithmetic, and other constants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pytest_repoagent.models.edits.kinds import Kind
 from pytest_repoagent.models.edits.program import same
-from pytest_repoagent.mutation.original import Original, Splice
+from pytest_repoagent.mutation.operators.original import Original, Splice
 
 _SPELLING: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -95,11 +95,35 @@ def off_by_one(original: Original) -> Iterator[tuple[Splice, ...]]:
             yield from _other_bounds(original, node, node.slice)
 
 
+def slices(original: Original) -> Iterator[tuple[Splice, ...]]:
+    """A slice without a bound, with its one bound on the other side, or no slice at all."""
+    for node in original.program.of(ast.Subscript):
+        if not isinstance(node.slice, ast.Slice) or not isinstance(node.ctx, ast.Load):
+            continue
+        yield ((original.outer(node.value)[1], original.span(node)[1], b""),)
+        match node.slice:
+            case ast.Slice(lower=ast.expr() as lower, upper=ast.expr() as upper, step=None):
+                yield _sliced(original, node, None, original.text(upper))
+                yield _sliced(original, node, original.text(lower), None)
+            case ast.Slice(lower=ast.expr() as bound, upper=None, step=None):
+                yield _sliced(original, node, None, original.text(bound))
+            case ast.Slice(lower=None, upper=ast.expr() as bound, step=None):
+                yield _sliced(original, node, original.text(bound), None)
+
+
 def element(original: Original) -> Iterator[tuple[Splice, ...]]:
     """Another number in a list, tuple, set or dictionary that is written out."""
     for node in original.program.of(ast.Constant):
         if type(node.value) is int and _is_element(original, node):
             yield from _neighbours(original, node, node.value)
+
+
+def constant(original: Original) -> Iterator[tuple[Splice, ...]]:
+    """Another constant: a container that is empty or holds one thing, the other truth value, a shorter text."""
+    for node in original.program.sites:
+        if isinstance(node, ast.expr) and not _is_infinity(original.program.parent(node)):
+            for new in _constants(original, node):
+                yield ((*original.span(node), new),)
 
 
 def _neighbours(original: Original, node: ast.Constant, value: int) -> Iterator[tuple[Splice, ...]]:
@@ -141,22 +165,6 @@ def _is_position(original: Original, node: ast.expr) -> bool:
     return False
 
 
-def slices(original: Original) -> Iterator[tuple[Splice, ...]]:
-    """A slice without a bound, with its one bound on the other side, or no slice at all."""
-    for node in original.program.of(ast.Subscript):
-        if not isinstance(node.slice, ast.Slice) or not isinstance(node.ctx, ast.Load):
-            continue
-        yield ((original.outer(node.value)[1], original.span(node)[1], b""),)
-        match node.slice:
-            case ast.Slice(lower=ast.expr() as lower, upper=ast.expr() as upper, step=None):
-                yield _sliced(original, node, None, original.text(upper))
-                yield _sliced(original, node, original.text(lower), None)
-            case ast.Slice(lower=ast.expr() as bound, upper=None, step=None):
-                yield _sliced(original, node, None, original.text(bound))
-            case ast.Slice(lower=None, upper=ast.expr() as bound, step=None):
-                yield _sliced(original, node, original.text(bound), None)
-
-
 def _other_bounds(original: Original, node: ast.Subscript, bounds: ast.Slice) -> Iterator[tuple[Splice, ...]]:
     """A slice with one more or one less for a bound that is no literal."""
     lower, upper = (original.text(b) if b else None for b in (bounds.lower, bounds.upper))
@@ -173,3 +181,34 @@ def _sliced(original: Original, node: ast.Subscript, lower: bytes | None, upper:
     before, after = (b"" if simple or not bound else b" " for bound in (lower, upper))
     text = b"[" + (lower or b"") + before + b":" + after + (upper or b"") + b"]"
     return ((original.outer(node.value)[1], original.span(node)[1], text),)
+
+
+def _constants(original: Original, node: ast.expr) -> Iterator[bytes]:
+    text = original.data[slice(*original.span(node))]
+    match node:
+        case ast.List(elts=[], ctx=ast.Load()):
+            yield b"[[]]"
+        case ast.List(elts=[only], ctx=ast.Load()):
+            yield b"[]"
+            if not isinstance(only, ast.Starred):
+                yield b"[" + text + b"]"
+        case ast.Constant(value=bool(truth)):
+            yield b"False" if truth else b"True"
+        case ast.Constant(value=str(value)) if text[:1] in (b'"', b"'") and text[:3] not in (b'"""', b"'''"):
+            if not value or value == " ":
+                yield text[:1] + (b"" if value else b" ") + text[:1]
+            elif len(value) > 1 and b"\\" not in text:
+                yield text[:1] + value[1:].encode() + text[:1]
+                yield text[:1] + value[:-1].encode() + text[:1]
+        case _ if _is_infinity(node):
+            yield b"0"
+            yield b"-" + text
+        case ast.UnaryOp(op=ast.USub()):
+            yield text[1:].lstrip()
+
+
+def _is_infinity(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value="inf")]):
+            return True
+    return False
