@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pairs_kit import FIXED, PROGRAM, fill, final, grep, look, read, suite, talk, write
 
 from builders import leakage, selection
-from builders.at_state import read_mix
 from builders.choices import RolloutRules
-from builders.corruptions import CORRUPTIONS, EVEN, corrupt, draw
 from builders.history import History, parse_reply
+from builders.pairs.at_state import read_mix
+from builders.pairs.corruptions import CORRUPTIONS, EVEN, corrupt, draw
 from pytest_repoagent.protocol.actions import Action
 from pytest_repoagent.protocol.codes import CODES, PARSE_CODES
 from pytest_repoagent.store.reader import query

@@ -17,7 +17,7 @@ from pairs_kit import fill, suite
 from builders.folder import read_manifest
 from builders.formats import FORMATS
 from builders.history import parse_reply
-from builders.mixing import Good, mixed, unbiased
+from builders.pairs.mixing import Good, mixed, unbiased
 from builders.validate import validate
 from pytest_repoagent.cli import main
 from pytest_repoagent.errors import UsageError

@@ -16,9 +16,9 @@ from builders import rollouts
 from builders.examples import State
 from builders.history import History, parse_reply
 from builders.leakage import HeldOut
-from builders.lint import Candidate
-from builders.pair_rules import Output
-from builders.rubric import Judged, judge
+from builders.pairs.lint import Candidate
+from builders.pairs.rubric import Judged, judge
+from builders.pairs.rules import Output
 from builders.selection import Selected, selected, sql
 from builders.spool import Spool
 
@@ -33,7 +33,7 @@ class Contrasts:
     """Makes the pairs.
 
     Attributes:
-        output, tail_turns: see :class:`builders.pair_rules.PairRules`.
+        output, tail_turns: see :class:`builders.pairs.rules.PairRules`.
         dropped: contrasts that give no pair, by reason; complete once the pairs were made.
         alike: tasks whose rollouts all ended equally well; known once they were selected.
     """

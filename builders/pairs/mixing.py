@@ -27,6 +27,28 @@ class Good:
     delta: int
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """How the sides of pairs differ in length.
+
+    Attributes:
+        longer, shorter: share of the pairs whose preferred side is the longer or the shorter one.
+        mean_delta: characters of the preferred side less those of the rejected one, in the mean.
+    """
+
+    longer: float
+    shorter: float
+    mean_delta: float
+
+
+def measure(pairs: Sequence[Good]) -> Lengths:
+    """The lengths of pairs; all 0 where there is none."""
+    deltas = [pair.delta for pair in pairs]
+    n = max(1, len(deltas))
+    longer, shorter = sum(delta > 0 for delta in deltas), sum(delta < 0 for delta in deltas)
+    return Lengths(round(longer / n, 4), round(shorter / n, 4), round(sum(deltas) / n, 2))
+
+
 def unbiased(pairs: Sequence[Good], bound: float) -> list[Good]:
     """As many of the pairs as there can be with the longer text on the same side in at most ``bound`` of them.
 
