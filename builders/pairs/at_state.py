@@ -42,7 +42,7 @@ class AtState:
         mix: what the corruptions are drawn from.
         corruptions: how many there are of each state.
         seed: of the draws.
-        trial: runs students' actions; None to judge by the rubric alone.
+        trial: runs actions; None to judge by the rubric alone.
     """
 
     constructions: Collection[str]
@@ -73,17 +73,17 @@ class AtState:
                 ranked = sorted((reply for name, reply in judged if name == model), key=lambda reply: -reply.points)
                 if len(ranked) > 1:
                     yield _pair(rollout, step, history, ranked[0], ranked[-1], "student_best_worst", f"student:{model}")
-        if "corruption" in self.constructions:
-            yield from self._corrupted(rollout, step, history, teacher)
+        if "corruption" in self.constructions and teacher.action is not None:
+            yield from self._corrupted(rollout, step, history, teacher, teacher.action)
 
     def _tests(
         self, rollout: RecordedRollout, step: RecordedStep, history: History, action: Action | None
     ) -> bool | None:
         """Whether they pass after the teacher's action: as recorded, else as a trial has it."""
         recorded = self.verdicts.get((rollout.rollout_id, step.step))
-        if recorded is not None or self.trial is None or action is None:
-            return recorded
-        return self.trial.run(rollout.task_id, history, action).tests
+        if recorded is None and self.trial and action and _writes(action):
+            return self.trial.run(rollout.task_id, history, action).tests
+        return recorded
 
     def _judge(self, task_id: str, history: History, sample: Sample) -> Judged:
         action = parse_reply(sample.raw, sample.finish_reason).action
@@ -91,15 +91,14 @@ class AtState:
         return judge(history, sample.raw, sample.finish_reason, came.tests, came.refused)
 
     def _corrupted(
-        self, rollout: RecordedRollout, step: RecordedStep, history: History, teacher: Judged
+        self, rollout: RecordedRollout, step: RecordedStep, history: History, teacher: Judged, action: Action
     ) -> Iterator[Candidate]:
-        assert teacher.action is not None
         digest = hashlib.sha256(
             f"{self.seed}:{step.state_hash}:{step.action}".encode("utf-8", "surrogatepass")
         ).digest()
         random = Random(int.from_bytes(digest))
         for _ in range(self.corruptions):
-            drawn = draw(teacher.action, history, self.mix, random)
+            drawn = draw(action, history, self.mix, random)
             if drawn is None:
                 return
             code, text = drawn

@@ -61,7 +61,7 @@ def unbiased(pairs: Sequence[Good], bound: float) -> list[Good]:
     most = max(longer, shorter, key=len)
     rest = len(pairs) - len(most)
     room = len(most) if bound == 1 else int(bound * rest / (1 - bound) + 1e-9)
-    left_out = {pair.number for pair in _spread(most, len(most))[room:]}
+    left_out = {pair.number for pair in _in_turns(most)[room:]}
     return [pair for pair in pairs if pair.number not in left_out]
 
 
@@ -71,7 +71,9 @@ def mixed(
     most: int,
     why: Callable[[str], str],
 ) -> list[Good]:
-    """As many pairs as the shares allow, tasks as even as can be, in the order in which they were made.
+    """As many pairs as the shares allow, in the order in which they were made.
+
+    Of each construction, tasks are as even as can be, and the longer sides as in its pool, but for rounding.
 
     Args:
         pools: construction -> its pairs.
@@ -100,10 +102,23 @@ def mixed(
 
 
 def _spread(pairs: Sequence[Good], most: int) -> list[Good]:
-    """``most`` pairs: one of each construction and task, then a second of each, and so on."""
-    seen: Counter[tuple[str, str]] = Counter()
+    """``most`` of the pairs, with constructions and longer sides in the same proportions; tasks as even as can be."""
+    groups: defaultdict[tuple[str, int], list[Good]] = defaultdict(list)
+    for pair in pairs:
+        groups[pair.construction, (pair.delta > 0) - (pair.delta < 0)].append(pair)
+    exact = {key: most * len(group) / max(most, len(pairs)) for key, group in groups.items()}
+    room = {key: int(size) for key, size in exact.items()}
+    rest = min(most, len(pairs)) - sum(room.values())
+    for key in sorted(exact, key=lambda key: (room[key] - exact[key], key))[:rest]:
+        room[key] += 1
+    return [pair for key, group in groups.items() for pair in _in_turns(group)[: room[key]]]
+
+
+def _in_turns(pairs: Sequence[Good]) -> list[Good]:
+    """One of each task, then a second of each, and so on."""
+    seen: Counter[str] = Counter()
     turns: defaultdict[int, list[Good]] = defaultdict(list)
     for pair in sorted(pairs, key=lambda pair: pair.name):
-        turns[seen[pair.construction, pair.task_id]].append(pair)
-        seen[pair.construction, pair.task_id] += 1
-    return [pair for turn in sorted(turns) for pair in turns[turn]][:most]
+        turns[seen[pair.task_id]].append(pair)
+        seen[pair.task_id] += 1
+    return [pair for turn in sorted(turns) for pair in turns[turn]]

@@ -125,11 +125,11 @@ class Pairing:
         known = {code: n for code, n in mistakes.items() if code in CORRUPTIONS}
         if not known:
             raise UsageError(f"--like-model={model}: the store has no mistake of this model at training tasks")
-        unknown = sum(mistakes.values()) - sum(known.values())
         self._remarks.append(
-            f"Corruptions are drawn from {sum(known.values()):,} mistakes of {model} of {len(known)} kinds; "
-            f"{unknown:,} others cannot be made: {', '.join(sorted(mistakes.keys() - known.keys())) or 'none'}."
+            f"Corruptions are drawn from {sum(known.values()):,} mistakes of {model} of {len(known)} kinds."
         )
+        if others := sorted(mistakes.keys() - known.keys()):
+            self._remarks.append(f"Its other mistakes cannot be made on purpose: {', '.join(others)}.")
         return known
 
     def _trial(self) -> Trial:
