@@ -93,7 +93,7 @@ class Lot:
     def remarks(self) -> list[str]:
         """What the lengths say, for the card."""
         return [
-            f"{name}: the preferred side is longer in {kept.longer:.0%} of the pairs and shorter in {kept.shorter:.0%}; "
+            f"{name}: the preferred side is longer in {kept.longer:.0%} of the pairs, shorter in {kept.shorter:.0%}; "
             f"its length less the other's is {kept.mean_delta:+,.0f} characters in the mean. Before --max-length-bias: "
             f"{good.longer:.0%}, {good.shorter:.0%}, {good.mean_delta:+,.0f}."
             for name, (good, kept) in self.lengths.items()
