@@ -150,8 +150,8 @@ def test_length_bias_is_bounded_in_every_construction(filled: Path, tmp_path: Pa
         for deltas in by_name.values():
             longer, shorter = (sum(sign * delta > 0 for delta in deltas) for sign in (1, -1))
             assert max(longer, shorter) <= bound * len(deltas)
-        if bound == 1.0:
-            assert any(sum(delta > 0 for delta in deltas) > 0.7 * len(deltas) for deltas in by_name.values())
+        reasons = {reason for facts in read_manifest(folder)["pairs"].values() for reason in facts["dropped"]}
+        assert any(reason.startswith("one-sided length") for reason in reasons) == (bound == 0.5)
 
 
 def test_margins_are_at_least_what_was_asked(filled: Path, tmp_path: Path) -> None:

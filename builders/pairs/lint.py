@@ -34,7 +34,7 @@ REASONS: Mapping[str, str] = {
     "preferred repeats an earlier action": "the better side is itself a loop",
     "preferred is poor": "more speaks against the better side than for it: its own points are below zero",
     "both fail their tests": "tests were run after both, and failed",
-    "preferred fails its tests": "they failed after the better side, and the other side is an action too",
+    "preferred fails its tests": "they failed after the better side, and the other side is another valid action",
     "preferred diff is not minimal": f"it changes more than {MAX_CHURN_LINES} lines in space, comments or blanks "
     f"alone, or more than {MIN_LARGE_LINES} lines and half of the file",
     "worse by the rubric": "the rubric gives the better side fewer points than the other action",
@@ -76,7 +76,7 @@ def reason(pair: Candidate, min_margin: float) -> str | None:
         return "preferred is poor"
     if good.tests is False and bad.tests is False:
         return "both fail their tests"
-    if good.tests is False and bad.action is not None:
+    if good.tests is False and bad.action is not None and pair.construction != "corruption":
         return "preferred fails its tests"
     if _is_large(pair):
         return "preferred diff is not minimal"
