@@ -208,6 +208,8 @@ def test_pairs_of_rollouts(filled: Path, tmp_path: Path, output: str) -> None:
                 assert good.startswith("--- a/")
             case "last_write":
                 assert json.loads(good)["name"] == json.loads(bad)["name"] == "write_file"
+                done = f"SELECT action FROM steps WHERE rollout_id = '{rollout_id}' AND prompt_sha256 = '{state_hash}'"
+                assert query(filled, done)[1] == [(good,)]
                 assert "contrast:pass and fail" in tags
             case "tail":
                 tail = json.loads(good)
@@ -317,6 +319,7 @@ def test_verification_drops_pairs_that_both_fail(
         (["--mix=same_state=1", "--student=nobody"], "`repoagent build branch` asks for them"),
         (["--mix=same_state", "--student=nobody"], "no good pair is left (same_state: 0 made)"),
         (["--min-margin=99"], "margin too small"),
+        (["--min-margin=9", "--mix=rollouts=1"], "no good pair of it ("),
         (["--where=false", "--mix=corruption"], "no good pair is left (corruption: 0 made)"),
         (["--verify", "--runner=nobody"], "--runner=nobody is unknown"),
         (["--corruptions=0"], "must be at least 1"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pytest_repoagent.errors import UsageError
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,11 @@ def mixed(
     total = sum(given.values())
     for name in given:
         if not pools[name]:
-            raise UsageError(
-                f"--mix wants a share of {name}, but there is no good pair of it: leave it out, or see why"
-            )
+            raise UsageError(f"--mix wants a share of {name}, but there is no good pair of it{why(name)}: leave it out")
     size = min(len(pools[name]) * total / share for name, share in given.items())
-    size = min(size, most) if most else size
-    kept = [pair for name, share in given.items() for pair in _spread(pools[name], round(size * share / total))]
+    size = int(min(size, most or size) + 1e-9)
+    room = _portions({name: size * share / total for name, share in given.items()}, size)
+    kept = [pair for name in given for pair in _spread(pools[name], room[name])]
     return sorted(kept, key=lambda pair: pair.number)
 
 
@@ -106,12 +108,17 @@ def _spread(pairs: Sequence[Good], most: int) -> list[Good]:
     groups: defaultdict[tuple[str, int], list[Good]] = defaultdict(list)
     for pair in pairs:
         groups[pair.construction, (pair.delta > 0) - (pair.delta < 0)].append(pair)
-    exact = {key: most * len(group) / max(most, len(pairs)) for key, group in groups.items()}
-    room = {key: int(size) for key, size in exact.items()}
-    rest = min(most, len(pairs)) - sum(room.values())
-    for key in sorted(exact, key=lambda key: (room[key] - exact[key], key))[:rest]:
-        room[key] += 1
+    size = min(most, len(pairs))
+    room = _portions({key: size * len(group) / len(pairs) for key, group in groups.items()}, size)
     return [pair for key, group in groups.items() for pair in _in_turns(group)[: room[key]]]
+
+
+def _portions(exact: Mapping[K, float], total: int) -> dict[K, int]:
+    """Whole numbers that sum up to ``total``, each as near to the exact one as can be (largest remainders)."""
+    out = {key: int(size + 1e-9) for key, size in exact.items()}
+    for key in sorted(exact, key=lambda key: out[key] - exact[key])[: total - sum(out.values())]:
+        out[key] += 1
+    return out
 
 
 def _in_turns(pairs: Sequence[Good]) -> list[Good]:
