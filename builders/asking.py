@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pytest_repoagent.errors import Cause, policy_for
+from pytest_repoagent.errors import Cause, UsageError, policy_for
 from pytest_repoagent.models.base import Model, RolloutKey
 from pytest_repoagent.protocol.actions import Message
 from pytest_repoagent.protocol.parse import parse
@@ -55,6 +55,20 @@ class Spent:
             return f"--max-tokens-total={self.max_tokens}"
         return None
 
+    def add(self, answer: Branch) -> None:
+        """Count what an answer took.
+
+        Raises:
+            UsageError: there is a bound, and the model does not say.
+        """
+        bounded = self.max_usd is not None or self.max_tokens is not None
+        if bounded and answer.raw is not None and answer.prompt_tokens is None:
+            raise UsageError(
+                f"{answer.model} counts no tokens, so no bound can be kept: ask without one, with --max-states"
+            )
+        self.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
+        self.usd += answer.cost_usd or 0.0
+
 
 def ask_all(
     model: Model,
@@ -76,7 +90,7 @@ def ask_all(
         record: is given the answers and failures in bursts.
 
     Raises:
-        UsageError: the model cannot be used as configured; what was answered before is recorded.
+        UsageError: the model cannot be used as configured, or within bounds; what was answered before is recorded.
     """
     todo: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[Branch | Exception] = queue.SimpleQueue()
@@ -93,9 +107,11 @@ def ask_all(
         if isinstance(answer, Exception):
             failures.append(answer)
             return
-        spent.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
-        spent.usd += answer.cost_usd or 0.0
         burst.add(answer)
+        try:
+            spent.add(answer)
+        except UsageError as error:
+            failures.append(error)
 
     bound = None
     try:

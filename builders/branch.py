@@ -99,6 +99,8 @@ def ask(args: argparse.Namespace) -> Answers:
         raise UsageError("--samples and --concurrency must be at least 1")
     registry = built_in()
     spec = registry.resolve(args.student)
+    if "replay" in spec.split(":"):
+        raise UsageError(f"--student={spec} answers from its record, whatever it is asked: name a model that reads")
     settings = _settings(args, spec)
     tasks = Tasks(args.suite, args.quixbugs, registry)
     context = ModelContext(

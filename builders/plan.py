@@ -26,7 +26,8 @@ class Plan:
         held_out: what the examples were checked against.
         query: the SQL that selected them.
         remarks: asked for sentences for the card once ``rows`` are read.
-        pairs: construction -> how many pairs were ``made``, ``kept``, and ``dropped`` by reason; empty without pairs.
+        pairs: construction -> how many pairs were ``made``, ``kept``, and ``dropped`` by reason, and their ``lengths``;
+            empty without pairs.
         costs: what else is counted while ``rows`` are read, for the remarks.
     """
 

@@ -7,7 +7,7 @@ import sys
 
 from builders import teachers
 from builders.arguments import add_common, count, order
-from builders.pair_rules import CONSTRUCTIONS, OUTPUTS, PairRules, parse_mix
+from builders.pairs.rules import CONSTRUCTIONS, OUTPUTS, PairRules, parse_mix
 from pytest_repoagent.errors import UsageError
 
 _PAIRS = PairRules()
@@ -67,7 +67,7 @@ def build(args: argparse.Namespace) -> str:
         RepoAgentError: as :func:`builders.dataset.write`.
     """
     from builders import dataset
-    from builders.pairing import Pairing
+    from builders.pairs.pairing import Pairing
 
     mix = parse_mix(args.mix)
     if not 0.5 <= args.max_length_bias <= 1:

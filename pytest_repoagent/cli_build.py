@@ -41,7 +41,7 @@ def _sft(args: argparse.Namespace) -> int:
 def _preferences(args: argparse.Namespace) -> int:
     from builders.preferences import build
 
-    print(build(args), end="")
+    print(build(args))
     return 0
 
 

@@ -159,6 +159,17 @@ def test_a_budget_is_kept_but_for_calls_under_way(
     assert rows(store, "count(*), count(raw)") == [(STATES, STATES)]
 
 
+def test_a_bound_is_refused_where_nobody_counts(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert branch(store, "novice:oracle", "--max-tokens-total", "3000", "--concurrency", "1") == 4
+    assert "novice:oracle counts no tokens" in capsys.readouterr().err
+    assert rows(store) == [(1,)]
+
+
+def test_a_recording_is_no_student(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert branch(store, "novice:replay:last") == 4
+    assert "answers from its record" in capsys.readouterr().err
+
+
 def test_ctrl_c_keeps_what_was_answered_and_what_is_paid_for(store: Path) -> None:
     program = Path(sys.executable).with_name("repoagent")
     command = [str(program), "build", "branch", "--db", str(store), "--student"]

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pairs_kit import FIXED, PROGRAM, fill, final, grep, look, read, suite, talk, write
 
 from builders import leakage, selection
-from builders.at_state import read_mix
 from builders.choices import RolloutRules
-from builders.corruptions import CORRUPTIONS, EVEN, corrupt, draw
 from builders.history import History, parse_reply
+from builders.pairs.at_state import read_mix
+from builders.pairs.corruptions import CORRUPTIONS, EVEN, corrupt, draw
+from pytest_repoagent.cli import main
 from pytest_repoagent.protocol.actions import Action
 from pytest_repoagent.protocol.codes import CODES, PARSE_CODES
 from pytest_repoagent.store.reader import query
@@ -127,3 +128,15 @@ def test_the_mix_is_what_the_model_did_at_training_tasks(tmp_path: Path) -> None
     )
     injected = Counter(code for (code,) in rows if code)
     assert {code: n for code, n in mix.items() if code in PARSE_CODES} == injected
+
+
+def test_the_mix_of_a_model_that_was_only_branched_is_that_of_its_replies(tmp_path: Path) -> None:
+    store, student = tmp_path / "store.duckdb", "novice:oracle@0.8"
+    fill(store, ["oracle"])
+    assert main(["build", "branch", "--db", str(store), "--student", student, "--samples", "2"]) == 0
+    with selection.open_store(store, tmp_path) as connection:
+        selection.select_rollouts(connection, RolloutRules(), leakage.load(connection, [], None))
+        mix = read_mix(connection, student)
+    found = "SELECT error_family, count(*) FROM branches WHERE error_family IS NOT NULL GROUP BY ALL"
+    assert mix == dict(query(store, found)[1])
+    assert sum(mix.values()) > 9

@@ -11,8 +11,8 @@ from pairs_kit import FIXED, PROGRAM, final, grep, look, read, talk, write
 
 from builders.examples import State
 from builders.history import History
-from builders.lint import REASONS, Candidate, code, reason
-from builders.rubric import Judged, judge
+from builders.pairs.lint import REASONS, Candidate, code, reason
+from builders.pairs.rubric import Judged, judge
 from pytest_repoagent.protocol.actions import Action, Message, ToolCall, canonical
 from pytest_repoagent.protocol.render import prompt_sha256
 
@@ -68,6 +68,10 @@ BAD = {
     "a smaller window preferred": (pair(read(max_chars=10), "no"), "preferred repeats an earlier action"),
     "one call too many after a pass": (pair(look(), "no", talk(SEEN, (write(FIXED), "PASS"))), "preferred is poor"),
     "two failing writes": (with_tests(pair(write(FIXED), look()), False, False), "both fail their tests"),
+    "a failing write against another look": (
+        with_tests(pair(write(FIXED), look()), False, True),
+        "preferred fails its tests",
+    ),
     "a file turned over": (pair(write(LONG), "no"), "preferred diff is not minimal"),
     "comments dropped": (
         pair(write(LONG + "y = 2\n"), "no", talk((read(), LONG.replace("\n", "\n# note\n") + "y = 1\n"))),
@@ -77,7 +81,11 @@ BAD = {
         texts(PATCH + "".join(f"-# {n}\n" for n in range(9)), PATCH),
         "preferred diff is not minimal",
     ),
-    "worse preferred": (pair(look(), write(FIXED)), "margin too small"),
+    "worse preferred": (pair(look(), write(FIXED)), "worse by the rubric"),
+    "worse at this state, of a better rollout": (
+        replace(pair(look(), write(FIXED)), margin=5.0, construction="rollouts:action"),
+        "worse by the rubric",
+    ),
     "no better": (pair(look(), look("lib")), "margin too small"),
 }
 GOOD = {
@@ -86,8 +94,9 @@ GOOD = {
     "the repair against another look": pair(write(FIXED), look()),
     "the repair against a write of a half": pair(write(FIXED), write("# ... rest of the code\n")),
     "a passing write against a failing one": with_tests(pair(write(FIXED), write(PROGRAM + "\n\n")), True, False),
-    "a failing write that is not compared by tests": replace(
-        pair(write(FIXED), look()), rejected=judge(History(START), canonical(look()))
+    "a failing write against its spoiled self": replace(
+        pair(write(FIXED), f"```json\n{canonical(write(FIXED))}\n```"),
+        preferred=judge(History(START), canonical(write(FIXED)), tests=False),
     ),
     "a final after a pass against another look": pair(final(), look(), talk(SEEN, (write(FIXED), "PASS"))),
     "a small file written anew": pair(write("def area(w, h):\n    return h * w\n"), look()),

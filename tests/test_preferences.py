@@ -6,18 +6,21 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pairs_kit import fill, suite
 
 from builders.folder import read_manifest
 from builders.formats import FORMATS
 from builders.history import parse_reply
-from builders.mixing import Good, mixed, unbiased
+from builders.pairs.mixing import Good, mixed, unbiased
 from builders.validate import validate
 from pytest_repoagent.cli import main
 from pytest_repoagent.errors import UsageError
@@ -74,9 +77,11 @@ def test_one_command_makes_pairs_of_every_construction(filled: Path, tmp_path: P
     codes = [[tag for tag in tags if tag.startswith("code:")] for (tags,) in lineage(folder, "tags")]
     assert all(len(code) == 1 for code in codes)
     assert len({code for (code,) in codes}) > 12
-    manifest = read_manifest(folder)
+    manifest, card = read_manifest(folder), (folder / "README.md").read_text()
     for name, facts in manifest["pairs"].items():
         assert facts["made"] == facts["kept"] + sum(facts["dropped"].values())
+        assert facts["lengths"]["kept"]["longer"] <= 0.6
+        assert f"{name}: the preferred side is longer in {facts['lengths']['kept']['longer']:.0%}" in card
         assert facts["kept"] == sum(n for construction, n in made.items() if construction.partition(":")[0] == name)
     assert query(filled, "SELECT DISTINCT kind FROM datasets")[1] == [("preference",)]
 
@@ -145,8 +150,8 @@ def test_length_bias_is_bounded_in_every_construction(filled: Path, tmp_path: Pa
         for deltas in by_name.values():
             longer, shorter = (sum(sign * delta > 0 for delta in deltas) for sign in (1, -1))
             assert max(longer, shorter) <= bound * len(deltas)
-        if bound == 1.0:
-            assert any(sum(delta > 0 for delta in deltas) > 0.7 * len(deltas) for deltas in by_name.values())
+        reasons = {reason for facts in read_manifest(folder)["pairs"].values() for reason in facts["dropped"]}
+        assert any(reason.startswith("one-sided length") for reason in reasons) == (bound == 0.5)
 
 
 def test_margins_are_at_least_what_was_asked(filled: Path, tmp_path: Path) -> None:
@@ -203,6 +208,8 @@ def test_pairs_of_rollouts(filled: Path, tmp_path: Path, output: str) -> None:
                 assert good.startswith("--- a/")
             case "last_write":
                 assert json.loads(good)["name"] == json.loads(bad)["name"] == "write_file"
+                done = f"SELECT action FROM steps WHERE rollout_id = '{rollout_id}' AND prompt_sha256 = '{state_hash}'"
+                assert query(filled, done)[1] == [(good,)]
                 assert "contrast:pass and fail" in tags
             case "tail":
                 tail = json.loads(good)
@@ -274,6 +281,19 @@ def test_verification_runs_the_students_writes(filled: Path, tmp_path: Path) -> 
         assert margin == 7
 
 
+def test_a_write_that_was_not_tested_is_no_worse_than_one_that_was(
+    filled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store.duckdb"
+    shutil.copy(filled, store)
+    _writes(store, "openai:writer", ["raise ValueError"])
+    options = ("--mix=same_state", "--student=openai:writer", "--max-length-bias=1", "--val-fraction=0")
+    assert main(["build", "preferences", "--db", str(store), "--out", str(tmp_path / "no"), *TEACHERS, *options]) == 4
+    assert "margin too small" in capsys.readouterr().err
+    folder = build(store, tmp_path / "out", *options, "--verify")
+    assert {margin for (margin,) in lineage(folder, "margin")} == {7}
+
+
 def test_verification_drops_pairs_that_both_fail(
     filled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -299,6 +319,7 @@ def test_verification_drops_pairs_that_both_fail(
         (["--mix=same_state=1", "--student=nobody"], "`repoagent build branch` asks for them"),
         (["--mix=same_state", "--student=nobody"], "no good pair is left (same_state: 0 made)"),
         (["--min-margin=99"], "margin too small"),
+        (["--min-margin=9", "--mix=rollouts=1"], "no good pair of it ("),
         (["--where=false", "--mix=corruption"], "no good pair is left (corruption: 0 made)"),
         (["--verify", "--runner=nobody"], "--runner=nobody is unknown"),
         (["--corruptions=0"], "must be at least 1"),
@@ -340,6 +361,25 @@ def test_only_the_longer_side_is_thinned_out() -> None:
     assert unbiased(chosen, 1.0) == chosen
     assert unbiased(list(good([5, 5])), 0.6) == []
     assert max(Counter(pair.task_id for pair in left if pair.delta == 5).values()) == 5
+
+
+@given(
+    st.lists(st.lists(st.integers(-2, 2), min_size=1, max_size=40), min_size=1, max_size=3),
+    st.floats(0.5, 1.0),
+    st.integers(0, 60),
+    st.booleans(),
+)
+def test_the_length_bound_holds_after_mixing_but_for_rounding(
+    deltas: list[list[int]], bound: float, most: int, shared: bool
+) -> None:
+    made = {str(n): [replace(pair, construction=str(n)) for pair in good(each)] for n, each in enumerate(deltas)}
+    pools = {name: left for name, pairs in made.items() if (left := unbiased(pairs, bound))}
+    kept = mixed(pools, dict.fromkeys(pools, 1 / len(deltas) if shared else None), most, str)
+    assert len(kept) <= (most or 999)
+    assert shared or len(kept) == min(most or 999, sum(map(len, pools.values())))
+    for name in pools:
+        signs = Counter(pair.delta > 0 for pair in kept if pair.construction == name and pair.delta)
+        assert max(signs.values(), default=0) <= bound * sum(pair.construction == name for pair in kept) + 1
 
 
 def test_a_mix_is_as_large_as_its_scarcest_part_allows() -> None:

@@ -14,7 +14,7 @@ from pairs_kit import FIXED, PROGRAM, final, grep, look, read, talk, write
 from test_agent import SETTINGS, Scripted, verdict
 
 from builders.history import History, parse_reply
-from builders.rubric import RULES, judge
+from builders.pairs.rubric import RULES, judge
 from pytest_repoagent.agent import Agent
 from pytest_repoagent.fold import fold
 from pytest_repoagent.protocol.actions import Action, Message, canonical
@@ -40,7 +40,9 @@ CASES: dict[str, tuple[list[Message], Action | str, set[str]]] = {
     "a pattern that is none": (talk(), grep("(["), {"refused"}),
     "the same read": (talk(SEEN), read(), {"exact_repeat"}),
     "the same read, spelled otherwise": (talk(SEEN), read("./a.py"), {"exact_repeat"}),
-    "the same read after a write": (talk(SEEN, FAILED), read(), set()),
+    "the same read after a write": (talk(SEEN, FAILED), read(), {"known_text"}),
+    "the same read after a write that did nothing": (talk(SEEN, (write(PROGRAM), "FAIL")), read(), {"exact_repeat"}),
+    "a file that was elided": (talk((read(), ELIDED.partition("\n")[2])), read(max_chars=8000), {"new_text"}),
     "the same file, smaller window": (talk(SEEN), read(max_chars=200), {"near_repeat"}),
     "the same pattern and directory, fewer hits": (talk(HIT), grep(max_hits=3), {"near_repeat"}),
     "the same pattern elsewhere": (talk(HIT), grep(rel_dir="lib"), set()),

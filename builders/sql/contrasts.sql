@@ -1,5 +1,6 @@
--- Pairs of rollouts of one task that began at the same state and ended unequally well, and the first step at which
--- they did different things at the same state; NULL where they never did. Passing counts first, then fewer steps, then
+-- Pairs of rollouts of one task that began at the same state and ended unequally well; the first step at which they did
+-- different things at the same state (parted; NULL where they never did); and the winner's step whose state a pair shows:
+-- that one, or for the output last_write the winner's last write. Passing counts first, then fewer steps, then
 -- fewer tool calls, then fewer files touched. At most 200 pairs of each beginning, the clearest ones.
 CREATE TEMP TABLE contrasts AS
 WITH scored AS (
@@ -38,20 +39,10 @@ WITH scored AS (
     WHERE coalesce(ws.action::VARCHAR, ws.raw) <> coalesce(ls.action::VARCHAR, ls.raw)
     GROUP BY ALL
 )
-SELECT p.*, d.step
-FROM pairs p LEFT JOIN diverged d USING (winner, loser)
-ORDER BY winner_rank, loser_rank;
-
--- Both sides of each divergence, among all steps, in the columns of steps.sql.
-CREATE TEMP TABLE candidate_steps AS
-SELECT
-    s.rowid AS place, c.rank, s.step,
-    CASE WHEN x.step IS NULL THEN 'not where two rollouts parted' END AS reason,
-    NULL::VARCHAR AS recovers, 1 AS copies, 1.0 AS weight
-FROM candidate_rollouts c
-JOIN steps s USING (rollout_id)
+SELECT p.*, d.step AS parted, CASE WHEN $last_write THEN coalesce(w.step, d.step) ELSE d.step END AS step
+FROM pairs p
+LEFT JOIN diverged d USING (winner, loser)
 LEFT JOIN (
-    SELECT winner AS rollout_id, step FROM contrasts UNION SELECT loser, step FROM contrasts
-) x ON x.rollout_id = s.rollout_id AND x.step = s.step
-WHERE c.reason IS NULL
-ORDER BY place;
+    SELECT rollout_id AS winner, max(step) AS step FROM steps WHERE tool = 'write_file' AND executed_ok GROUP BY rollout_id
+) w USING (winner)
+ORDER BY winner_rank, loser_rank

@@ -49,7 +49,7 @@ class Conversation(Protocol):
     """One rollout's side of the talk. It may keep state; it is used by one thread."""
 
     def reply(self, messages: Sequence[Message]) -> Reply:
-        """Answer the conversation so far.
+        """Answer the conversation so far; the first one may hold turns already, and then it goes on from there.
 
         Raises:
             ProviderError: it could not be served after the retries it deserved.

@@ -5,11 +5,12 @@ A run of it shows that tools, tests and judging work: whatever it fails is not t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from pytest_repoagent.errors import ModelConfigError
-from pytest_repoagent.models.base import Conversation, Model, ModelContext, Reply, RolloutKey
-from pytest_repoagent.protocol.actions import Action, Change, Final, Message, ToolCall, canonical
+from pytest_repoagent.models.base import Conversation, Model, ModelContext, RolloutKey
+from pytest_repoagent.models.plan import Plan, PlannedConversation
+from pytest_repoagent.protocol.actions import Change, Final, ToolCall
 
 
 def create(name: str, context: ModelContext) -> Model:
@@ -36,27 +37,15 @@ class _Oracle:
         Raises:
             SourceError: no fix of the task is known.
         """
-        return _OracleConversation(_actions(self._known_fix(key.task_id)))
+        fix = self._known_fix(key.task_id)
+        return PlannedConversation(lambda goal: _actions(fix))
 
 
-class _OracleConversation:
-    def __init__(self, actions: Iterator[Action]) -> None:
-        self._actions = actions
-        self._action: Action | None = None
-
-    def reply(self, messages: Sequence[Message]) -> Reply:
-        """The next action, or the last one again where it was no valid message."""
-        if self._action is None or not messages[-1]["content"].startswith("[parse_error]"):
-            self._action = next(self._actions, self._action)
-        assert self._action is not None
-        return Reply(canonical(self._action))
-
-
-def _actions(fix: Mapping[str, str]) -> Iterator[Action]:
+def _actions(fix: Mapping[str, str]) -> Plan:
     yield ToolCall("list_files", {"rel_dir": ".", "max_files": 200})
     for path in fix:
         yield ToolCall("read_file", {"rel_path": path, "max_chars": 40_000})
     for path, content in fix.items():
         yield ToolCall("write_file", {"rel_path": path, "content": content})
     changes = tuple(Change(path=path, description="the known fix") for path in fix)
-    yield Final("The known fix was written.", changes)
+    return Final("The known fix was written.", changes)

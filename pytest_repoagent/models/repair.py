@@ -8,25 +8,21 @@ Only one file is edited, the first program that the goal names.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import PurePosixPath
 
 from pytest_repoagent.errors import ModelConfigError
-from pytest_repoagent.models.base import Conversation, Model, ModelContext, Reply, RolloutKey
+from pytest_repoagent.models.base import Conversation, Model, ModelContext, RolloutKey
 from pytest_repoagent.models.edits.feedback import read
 from pytest_repoagent.models.edits.ranking import Search
 from pytest_repoagent.models.edits.splice import Edit
-from pytest_repoagent.protocol.actions import Action, Final, Message, ToolCall, canonical
-from pytest_repoagent.protocol.render import TOOL_RESULT
+from pytest_repoagent.models.plan import Plan, PlannedConversation
+from pytest_repoagent.protocol.actions import Action, Final, ToolCall
 
 _MAX_CHARS = 40_000
 _MAX_FILES = 2_000
 _PATH = re.compile(r"[\w./-]*\w\.py\b")
 _TEST_FOLDER = re.compile(r"(.*_)?test(s|ing|cases)?")
-_NOTES = re.compile(r"(\n\[(loop_warning|reflection)\] [^\n]*)+\Z")
-
-_Plan = Generator[Action, str, Final]
-"""Yields actions, is sent the text of what came of each, and returns the final."""
 
 
 def create(name: str, context: ModelContext) -> Model:
@@ -46,34 +42,10 @@ class _Repair:
 
     def start(self, key: RolloutKey) -> Conversation:
         """Open a conversation; ``key`` is not looked at, so nothing can depend on which task it is."""
-        return _RepairConversation()
+        return PlannedConversation(_repair)
 
 
-class _RepairConversation:
-    def __init__(self) -> None:
-        self._plan: _Plan | None = None
-        self._action: Action | None = None
-
-    def reply(self, messages: Sequence[Message]) -> Reply:
-        """The next action of the plan, or the last one again where it was no valid message."""
-        result = messages[-1]["content"]
-        if self._action is None or not (result.startswith("[parse_error]") or isinstance(self._action, Final)):
-            self._action = self._next(messages)
-        return Reply(canonical(self._action))
-
-    def _next(self, messages: Sequence[Message]) -> Action:
-        try:
-            if self._plan is None:
-                self._plan = _repair(next(m["content"] for m in messages if m["role"] == "user"))
-                return next(self._plan)
-            text = messages[-1]["content"].removeprefix(f"{TOOL_RESULT}\n")
-            return self._plan.send(_NOTES.sub("", text))
-        except StopIteration as end:
-            final: Final = end.value
-            return final
-
-
-def _repair(goal: str) -> _Plan:
+def _repair(goal: str) -> Plan:
     path, source = yield from _open(goal)
     if source is None:
         return Final(f"Nothing was changed: {path}.", ())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
-from builders import lint
 from builders.examples import Pair
 from builders.leakage import HeldOut
-from builders.lint import Candidate
-from builders.mixing import Good, mixed, unbiased
-from builders.pair_rules import PairRules
+from builders.pairs import lint
+from builders.pairs.lint import Candidate
+from builders.pairs.mixing import Good, Lengths, measure, mixed, unbiased
+from builders.pairs.rules import PairRules
 from builders.spool import Spool
 from pytest_repoagent.canonical import canonical_sha256
 from pytest_repoagent.errors import UsageError
@@ -24,6 +25,7 @@ class Lot:
         made: construction -> candidates.
         dropped: construction -> candidates that are not in the dataset, by reason.
         kept: construction -> pairs in the dataset.
+        lengths: construction -> how the sides' lengths differ, of its good pairs and of those that are kept.
     """
 
     def __init__(self, rules: PairRules, held_out: HeldOut, spool: Spool[Pair]) -> None:
@@ -33,6 +35,7 @@ class Lot:
         self._first_is_better: dict[str, bool] = {}
         self.made: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
+        self.lengths: dict[str, tuple[Lengths, Lengths]] = {}
         self.dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def take(self, candidates: Iterable[Candidate]) -> None:
@@ -71,14 +74,31 @@ class Lot:
         self.kept.update(pair.construction for pair in chosen)
         for name, pool in pools.items():
             self._count(name, "over the share or --max-pairs", len(pool) - self.kept[name])
+            kept = [pair for pair in chosen if pair.construction == name]
+            self.lengths[name] = measure(self._pools[name]), measure(kept)
         return chosen
 
     def account(self) -> dict[str, dict[str, Any]]:
         """What became of the pairs, as :class:`builders.dataset.Plan` has it."""
         return {
-            name: {"made": self.made[name], "kept": self.kept[name], "dropped": dict(self.dropped[name].most_common())}
+            name: {
+                "made": self.made[name],
+                "kept": self.kept[name],
+                "dropped": dict(self.dropped[name].most_common()),
+                "lengths": dict(zip(("good", "kept"), map(asdict, self.lengths[name]), strict=True)),
+            }
             for name in self._rules.mix
         }
+
+    def remarks(self) -> list[str]:
+        """What the lengths say, for the card."""
+        return [
+            f"{name}: the preferred side is longer in {kept.longer:.0%} of the pairs, shorter in {kept.shorter:.0%}; "
+            f"its length less the other's is {kept.mean_delta:+,.0f} characters in the mean. Before --max-length-bias: "
+            f"{good.longer:.0%}, {good.shorter:.0%}, {good.mean_delta:+,.0f}."
+            for name, (good, kept) in self.lengths.items()
+            if self.kept[name]
+        ]
 
     def _keep(self, name: str, candidate: Candidate) -> None:
         good, bad = candidate.preferred.text, candidate.rejected.text

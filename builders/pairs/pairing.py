@@ -13,20 +13,20 @@ import duckdb
 
 from builders import leakage, rollouts, selection, teachers
 from builders.arguments import rollout_rules
-from builders.at_state import AtState, read_mix, read_samples, read_verdicts
 from builders.choices import RolloutRules
-from builders.contrast import Contrasts
-from builders.corruptions import CORRUPTIONS, EVEN, Mix
 from builders.examples import Pair
 from builders.leakage import HeldOut
-from builders.lot import Lot
-from builders.pair_rules import PairRules
+from builders.pairs.at_state import AtState, read_mix, read_samples, read_verdicts
+from builders.pairs.contrast import Contrasts
+from builders.pairs.corruptions import CORRUPTIONS, EVEN, Mix
+from builders.pairs.lot import Lot
+from builders.pairs.rules import PairRules
+from builders.pairs.trial import Trial
 from builders.plan import Plan
 from builders.progress import progress
 from builders.selection import Selected
 from builders.spool import Spool
 from builders.tasks import Tasks
-from builders.trial import Trial
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.registry import built_in
 from pytest_repoagent.store import branches
@@ -87,7 +87,7 @@ class Pairing:
             dropped=account.dropped,
             held_out=held_out,
             query=selection.query(teachers.step_rules(args)),
-            remarks=lambda: self._remarks,
+            remarks=lambda: [*lot.remarks(), *self._remarks],
             pairs=lot.account(),
         )
 
@@ -125,11 +125,11 @@ class Pairing:
         known = {code: n for code, n in mistakes.items() if code in CORRUPTIONS}
         if not known:
             raise UsageError(f"--like-model={model}: the store has no mistake of this model at training tasks")
-        unknown = sum(mistakes.values()) - sum(known.values())
         self._remarks.append(
-            f"Corruptions are drawn from {sum(known.values()):,} mistakes of {model} of {len(known)} kinds; "
-            f"{unknown:,} others cannot be made: {', '.join(sorted(mistakes.keys() - known.keys())) or 'none'}."
+            f"Corruptions are drawn from {sum(known.values()):,} mistakes of {model} of {len(known)} kinds."
         )
+        if others := sorted(mistakes.keys() - known.keys()):
+            self._remarks.append(f"Its other mistakes cannot be made on purpose: {', '.join(others)}.")
         return known
 
     def _trial(self) -> Trial:

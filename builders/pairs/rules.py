@@ -25,8 +25,8 @@ class PairRules:
         corruptions: of one action.
         seed: of corruptions.
         rollout_output: what the sides of a pair of rollouts say: ``action``, what each did at that state;
-            ``last_write``, each rollout's last executed ``write_file``; ``patch``, each one's unified diff; ``tail``,
-            the last turns of each.
+            ``last_write``, each one's last executed ``write_file``, at the state of the better one's; ``patch``, each
+            one's unified diff; ``tail``, the last turns of each.
         tail_turns: how many turns a tail has.
         min_margin: points by which the better side must be better.
         max_length_bias: share of a construction's pairs that may have the longer text on the same side.

@@ -41,6 +41,7 @@ RULES: Mapping[str, Rule] = {
     "goes_on": Rule(-3, "any call after the tests passed"),
     "guessed_path": Rule(-1, "a look at a path that the driver never named"),
     "blind_write": Rule(-2, "a write over a file that is there and was never shown"),
+    "known_text": Rule(-1, "a read of a file whose whole text stands in the prompt"),
     "cramped": Rule(-1, f"a read of a file with hits, but of fewer than {ROOM_CHARS} characters"),
     "follows_hit": Rule(2, f"right after a search, a read of a file it hit, of {ROOM_CHARS} characters or more"),
     "new_text": Rule(1, "a read that shows more of a file than was seen"),
@@ -136,7 +137,9 @@ def _read_rules(call: ToolCall, history: History) -> Iterator[str]:
         yield "follows_hit" if window >= ROOM_CHARS else "cramped"
     if path not in history.said and path not in history.shown:
         yield "guessed_path"
-    if history.text(path) is None and window > history.shown.get(path, 0):
+    if history.text(path) is not None:
+        yield "known_text"
+    elif window > history.shown.get(path, 0):
         yield "new_text"
 
 

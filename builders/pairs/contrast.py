@@ -1,4 +1,4 @@
-"""Pairs from a better and a worse rollout of one task, cut at the first state where they did different things."""
+"""Pairs from a better and a worse rollout of one task, cut where they parted: the first state they left differently."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import duckdb
 
 from builders import rollouts
 from builders.examples import State
-from builders.history import History, parse_reply
+from builders.history import History
 from builders.leakage import HeldOut
-from builders.lint import Candidate
-from builders.pair_rules import Output
-from builders.rubric import Judged, judge
+from builders.pairs.lint import Candidate
+from builders.pairs.rubric import Judged, judge
+from builders.pairs.rules import Output
 from builders.selection import Selected, selected, sql
 from builders.spool import Spool
 
@@ -33,7 +33,7 @@ class Contrasts:
     """Makes the pairs.
 
     Attributes:
-        output, tail_turns: see :class:`builders.pair_rules.PairRules`.
+        output, tail_turns: see :class:`builders.pairs.rules.PairRules`.
         dropped: contrasts that give no pair, by reason; complete once the pairs were made.
         alike: tasks whose rollouts all ended equally well; known once they were selected.
     """
@@ -45,7 +45,8 @@ class Contrasts:
 
     def select(self, connection: duckdb.DuckDBPyConnection) -> Selected:
         """Find where the usable rollouts parted; ``connection`` is the one on which they were selected."""
-        connection.execute(sql("contrasts"))
+        connection.execute(sql("contrasts"), {"last_write": self.output == "last_write"})
+        connection.execute(sql("contrast_steps"))
         found = connection.execute(
             "SELECT DISTINCT task_id FROM candidate_rollouts WHERE reason IS NULL "
             "EXCEPT SELECT task_id FROM contrasts ORDER BY task_id"
@@ -72,18 +73,18 @@ class Contrasts:
                     places[rollout.rollout_id, step.step] = spool.add((rollout.state(step), said))
             texts = _Texts(connection, self.output, self.tail_turns)
             contrasts = connection.execute(
-                "SELECT winner, loser, winner_success, loser_success, steps_saved, step FROM contrasts "
+                "SELECT winner, loser, winner_success, loser_success, steps_saved, parted, step FROM contrasts "
                 "ORDER BY winner_rank, loser_rank"
             )
-            for winner, loser, won, lost, saved, step in contrasts.fetchall():
-                if step is None:
+            for winner, loser, won, lost, saved, parted, step in contrasts.fetchall():
+                if parted is None:
                     self.dropped["the rollouts never did different things at the same state"] += 1
                 elif won and lost and self.output in ("last_write", "patch"):
                     self.dropped["both passed, so one repair is as good as the other"] += 1
-                elif (winner, step) not in places or (loser, step) not in places:
+                elif (winner, step) not in places or (loser, parted) not in places:
                     self.dropped["a side could not be used"] += 1
                 else:
-                    (state, good), (_, bad) = spool.get((places[winner, step], places[loser, step]))
+                    (state, good), (_, bad) = spool.get((places[winner, step], places[loser, parted]))
                     margin = PASS_MARGIN * (won - lost) if won != lost else min(MAX_STEPS_MARGIN, saved)
                     yield from self._pair(state, (good, won), (bad, lost), margin, (winner, loser), texts)
 
@@ -97,16 +98,14 @@ class Contrasts:
         texts: _Texts,
     ) -> Iterator[Candidate]:
         history = History(state.messages)
+        acts = self.output in ("action", "last_write")
         sides = []
         for (said, success), rollout_id in zip((good, bad), rollout_ids, strict=True):
             text = said if self.output == "action" else texts.of(rollout_id)
             if not text:
                 self.dropped[f"a side has no {self.output.replace('_', ' ')}"] += 1
                 return
-            if self.output == "action":
-                side = judge(history, text)
-            else:  # the rubric judges what is done at this state, which this was not
-                side = Judged(text, parse_reply(text).action if self.output == "last_write" else None, (), ())
+            side = judge(history, text) if acts else Judged(text, None, (), ())
             sides.append(replace(side, tests=success))
         preferred, rejected = sides
         code = rejected.faults[0] if rejected.faults else "none"
@@ -119,7 +118,7 @@ class Contrasts:
             f"rollouts:{self.output}",
             margin,
             tags,
-            self.output in ("action", "last_write"),
+            acts,
         )
 
 

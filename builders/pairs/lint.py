@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from builders.examples import State
 from builders.history import History, spelled
-from builders.rubric import Judged
+from builders.pairs.rubric import Judged
 from pytest_repoagent.conduct import loops
 from pytest_repoagent.protocol.actions import Action, Final, ToolCall
 
@@ -34,8 +34,10 @@ REASONS: Mapping[str, str] = {
     "preferred repeats an earlier action": "the better side is itself a loop",
     "preferred is poor": "more speaks against the better side than for it: its own points are below zero",
     "both fail their tests": "tests were run after both, and failed",
+    "preferred fails its tests": "they failed after the better side, and the other side is another valid action",
     "preferred diff is not minimal": f"it changes more than {MAX_CHURN_LINES} lines in space, comments or blanks "
     f"alone, or more than {MIN_LARGE_LINES} lines and half of the file",
+    "worse by the rubric": "the rubric gives the better side fewer points than the other action",
     "margin too small": "the better side is better by less than --min-margin",
 }
 """Every reason, in order."""
@@ -74,8 +76,12 @@ def reason(pair: Candidate, min_margin: float) -> str | None:
         return "preferred is poor"
     if good.tests is False and bad.tests is False:
         return "both fail their tests"
+    if good.tests is False and bad.action is not None and pair.construction != "corruption":
+        return "preferred fails its tests"
     if _is_large(pair):
         return "preferred diff is not minimal"
+    if good.points < bad.points:
+        return "worse by the rubric"
     return "margin too small" if pair.margin < min_margin else None
 
 
