@@ -30,6 +30,8 @@ check: lint
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/idle_cost.py
+	$(BIN)/python bench/testrun.py
+	$(BIN)/python bench/sft_speed.py --rollouts 2000
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
