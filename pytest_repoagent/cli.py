@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 for success, 1 for a finding or a failure, 4 for wrong usage (as pytest does).
     """
-    parser = _Parser("repoagent", description="Suites, the sandbox, the store of recorded rollouts, and training data from it.")
+    parser = _Parser("repoagent", description="Suites, the sandbox, the store of rollouts, and training data from it.")
     commands = parser.add_subparsers(dest="command", required=True)
     cli_suite.add_parser(commands)
     cli_store.add_parser(commands)
