@@ -13,6 +13,7 @@ __tracebackhide__ = True
 _ASKED = frozenset(
     {"__defaults__", "__kwdefaults__", "__wrapped__", "__signature__", "__code__", "__globals__", "__closure__"}
 )
+_MOCK = "_mock_name"  # pytest asks every function whether it is a mock
 Call = Callable[[int, str | None, tuple[Any, ...], dict[str, Any]], Any]
 Get = Callable[[Any, str], Any]
 
@@ -83,7 +84,8 @@ class _Function:
         return f"<function {self.__qualname__} at 0x{id(self):x}>"
 
     def __getattr__(self, name: str) -> Any:
-        return _absent(self, name) if _is_special(name) and name not in _ASKED else self._get(self, name)
+        absent = name == _MOCK if not _is_special(name) else name not in _ASKED
+        return _absent(self, name) if absent else self._get(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise Unservable(f"setting {name} of a function of the other process")

@@ -36,33 +36,34 @@ def are_plain(session: pytest.Session, args: Iterable[str]) -> bool:
     )
 
 
-def run(session: pytest.Session, reporter: Reporter) -> bool:
-    """Run all tests, as ``pytest_runtestloop`` does."""
-    manager = session.config.pluginmanager
-    capture: Any = manager.getplugin("capturemanager")
-    runner = _Protocol(reporter, capture)
-    manager.register(runner)
-    needed = (runner, manager.getplugin("assertion"), manager.getplugin("warnings"))
-    protocol = manager.subset_hook_caller(
-        "pytest_runtest_protocol", [plugin for plugin in manager.get_plugins() if plugin not in needed]
-    )
-    for item in session.items:
-        protocol(item=item, nextitem=None)
-        if session.shouldfail:
-            raise session.Failed(session.shouldfail)
-        if session.shouldstop:
-            raise session.Interrupted(session.shouldstop)
-    return True
-
-
-class _Protocol:
+class PlainTests:
     """A pytest plugin that runs plain tests."""
 
-    def __init__(self, reporter: Reporter, capture: Any) -> None:
+    def __init__(self, session: pytest.Session, reporter: Reporter) -> None:
+        """Do beforehand what can be done before the process is forked."""
+        manager = session.config.pluginmanager
+        self._session = session
         self._reporter = reporter
-        self._capture = capture
+        self._capture: Any = manager.getplugin("capturemanager")
+        needed = (self, manager.getplugin("assertion"), manager.getplugin("warnings"))
+        manager.register(self)
+        self._protocol = manager.subset_hook_caller(
+            "pytest_runtest_protocol", [plugin for plugin in manager.get_plugins() if plugin not in needed]
+        )
+
+    def run(self) -> bool:
+        """Run all tests, as ``pytest_runtestloop`` does."""
+        session = self._session
+        for item in session.items:
+            self._protocol(item=item, nextitem=None)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+        return True
 
     def pytest_runtest_protocol(self, item: pytest.Function) -> bool:
+        """Run one test and report it."""
         reporter = self._reporter
         reporter.pytest_runtest_logstart(item.nodeid)
         os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)"

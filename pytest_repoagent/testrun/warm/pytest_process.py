@@ -23,8 +23,9 @@ from _pytest.config import default_plugins
 from pytest_repoagent.testrun.child import Reporter, run_pytest
 from pytest_repoagent.testrun.sandbox.confine import Confinement
 from pytest_repoagent.testrun.split.proxies import Bridge
-from pytest_repoagent.testrun.warm import messages, plain_tests
+from pytest_repoagent.testrun.warm import messages
 from pytest_repoagent.testrun.warm.fork import NOTES, Noted, fork, note, reap, settle, spawn
+from pytest_repoagent.testrun.warm.plain_tests import FRAMES_LEFT_OUT, PlainTests, are_plain
 from pytest_repoagent.testrun.warm.wire import Confinements, Session
 
 CHANNEL, WORKER = 4, 5
@@ -148,12 +149,12 @@ class _Collected:
             self._bridge.refused(["warnings are errors"])
         self._bridge.disconnect()
         messages.send(self._connection, {"exports": self._bridge.exports})
-        plain = plain_tests.are_plain(session, self._args)
+        plain = PlainTests(session, self._reporter) if are_plain(session, self._args) else None
         if plain:
-            self._bridge.frames_missing += plain_tests.FRAMES_LEFT_OUT
+            self._bridge.frames_missing += FRAMES_LEFT_OUT
         _warm_up()
         self._become_judge()
-        return plain_tests.run(session, self._reporter) if plain else None
+        return plain.run() if plain else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> NoReturn:
