@@ -17,11 +17,9 @@ import keyword
 import re
 import string
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
-
-from pytest_repoagent.protocol.render import TOOL_RESULT
 
 THRESHOLD = 0.5
 """Containment from which a text counts as showing a program."""
@@ -34,7 +32,7 @@ _BUILTINS = frozenset(dir(builtins))
 _KEYWORDS = frozenset(keyword.kwlist)
 
 _NAMED = {"id", "name", "arg"}
-_LEFT_OUT = {"ctx", "annotation", "returns", "type_comment", "type_params"}
+_LEFT_OUT = {"decorator_list", "ctx", "annotation", "returns", "type_comment", "type_params"}
 
 Grams = frozenset[tuple[str, ...]]
 
@@ -73,9 +71,10 @@ class Programs:
                 return Match(name, f"{share:.0%} of its 5-grams of words")
         keywords = _keywords(found) if "def" in found else ""
         if any(screen in keywords for screen in self._screens):
-            for function in functions(text.removeprefix(f"{TOOL_RESULT}\n")):
-                if name := self._functions.get(structure(function), ""):
-                    return Match(name, "a function of the same structure")
+            for block in (text, *_blocks(text)):
+                for function in functions(block):
+                    if name := self._functions.get(structure(function), ""):
+                        return Match(name, "a function of the same structure")
         return None
 
 
@@ -97,6 +96,27 @@ def functions(text: str) -> list[ast.AST]:
     bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef))]
     found = [node for body in bodies for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [node for node in found if sum(1 for _ in ast.walk(node)) >= MIN_NODES]
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Each function's definition with the lines that are its by their indentation, wherever in a text it stands."""
+    lines = [_HIT.sub("", line) for line in text.expandtabs().splitlines()]
+    for first, line in enumerate(lines):
+        if not (start := _DEFINES.match(line)):
+            continue
+        indent = len(start[1])
+        block = [line[indent:]]
+        for more in lines[first + 1 :]:
+            inner = more[:indent].isspace() or not more[:indent]
+            if more.strip() and not (inner and more[indent : indent + 1] in _GO_ON):
+                break
+            block.append(more[indent:])
+        yield "\n".join(block)
+
+
+_DEFINES = re.compile(r"( *)(?:async +)?def ")
+_HIT = re.compile(r"^[^:\s]+:\d+:")
+_GO_ON = (" ", ")")  # what a function's further lines begin with; a signature over several lines ends in a bracket
 
 
 def structure(function: ast.AST) -> str:

@@ -7,9 +7,12 @@ never an example, whatever the run it was recorded in said.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import duckdb
 
@@ -44,15 +47,17 @@ class HeldOut:
     def collision(self, messages: Iterable[Message]) -> str | None:
         """Which held-out program a rollout's messages show, and how; None where they show none."""
         for message in messages:
-            if (shown := _shown(message)) and (match := self.programs.match(shown)):
-                return f"{match.name} ({match.how})"
+            for shown in _shown(message["role"], message["content"]):
+                if match := self.programs.match(shown):
+                    return f"{match.name} ({match.how})"
         return None
 
 
 def load(connection: duckdb.DuckDBPyConnection, suites: Sequence[str], quixbugs: str | None) -> HeldOut:
     """What is held out from rollouts of this store.
 
-    Programs are compared where the store has training rollouts of the same source, or imported ones.
+    The bundled programs are always compared, others where the store has training rollouts of their source, or imported
+    ones, or where a copy of them is at hand.
 
     Args:
         connection: the store.
@@ -72,7 +77,8 @@ def load(connection: duckdb.DuckDBPyConnection, suites: Sequence[str], quixbugs:
     compared: list[str] = []
     not_compared: dict[str, str] = {}
     for suite in held_out:
-        if suite.source not in sources and None not in sources:
+        at_hand = suite.source == "minibugs" or quixbugs or os.environ.get("QUIXBUGS_ROOT")
+        if not at_hand and suite.source not in sources and None not in sources:
             not_compared[suite.name] = f"the store has no training rollout of {suite.source}"
             continue
         try:
@@ -121,19 +127,25 @@ def _programs(suite: Suite, quixbugs: str | None) -> list[tuple[str, str]]:
     return found
 
 
-def _shown(message: Message) -> str | None:
-    """The text in which a program would stand: of a write, its content."""
-    text = message["content"]
-    if message["role"] != "assistant":
-        return text
-    found = _CONTENT.search(text)
-    if found is None:
-        return None if text.startswith("{") else text.replace("\\n", "\n")
+@lru_cache(maxsize=4096)
+def _shown(role: str, text: str) -> tuple[str, ...]:
+    """The texts in which a program would stand: of an assistant's JSON, all its strings; of anything else, itself."""
+    if role != "assistant":
+        return (text,)
     try:
-        return str(_DECODER.raw_decode(text, found.end() - 1)[0])
-    except ValueError:
-        return text.replace("\\n", "\n")
+        return tuple(_strings(_DECODER.decode(text)))
+    except (ValueError, RecursionError):
+        return (_ESCAPED.sub(lambda found: _MEANT[found[1]], text),)
 
 
-_CONTENT = re.compile(r'"content"\s*:\s*"')
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
+
+
 _DECODER = json.JSONDecoder(strict=False)
+_ESCAPED = re.compile(r'\\([nt"\\])')
+_MEANT = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rollout_kit as kit
@@ -27,6 +29,19 @@ def texts(suite: Suite, folder: str) -> list[tuple[str, str]]:
 
 
 HELD_OUT_PROGRAMS = texts(HELD_OUT, "python_programs") + texts(HELD_OUT, "correct_python_programs")
+
+
+IN_STRINGS: dict[str, dict[str, Any]] = {
+    "in a summary": {"type": "final", "summary": "PROGRAM", "changes": []},
+    "in a change": {"type": "final", "summary": "Done.", "changes": [{"path": "a.py", "description": "PROGRAM"}]},
+    "in a thought": {"type": "tool_call", "name": "read_file", "args": {"rel_path": "a.py", "thought": "PROGRAM"}},
+}
+
+
+def _filled(value: Any, program: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(part, program) for name, part in value.items()}
+    return [_filled(part, program) for part in value] if isinstance(value, list) else value.replace("PROGRAM", program)
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +120,32 @@ def test_held_out_tasks_and_families_are_refused_whatever_the_run_says(tmp_path:
     assert select(store) == (["own/fine"], Counter({"held-out task": 12, "held-out family": 8}))
 
 
-@pytest.mark.parametrize("shown", ["read", "written", "written and refused", "in the goal", "in prose"])
+@pytest.mark.parametrize("before", ["", "[tool_result]\n", "a.py:12:x = 1\n"])
+@pytest.mark.parametrize("after", ["", "\n[loop_warning] again", "\n[truncated: 20 characters more]"])
+@pytest.mark.parametrize("how", ["nested", "hits", "decorated"])
+def test_a_renamed_copy_is_known_among_other_text(before: str, after: str, how: str) -> None:
+    body = "    {0} = sorted({0})\n    return [c * {1} for c in {0} if c > 0 and c < 100]\n"
+    original = f"def scale(values, factor):\n{body.format('values', 'factor')}"
+    copy = f"def s(\n    a,\n    b,\n):\n{body.format('a', 'b')}"
+    if how == "nested":
+        copy = "def outer():\n" + "".join(f"    {line}\n" for line in copy.splitlines()) + "    return s\n"
+    elif how == "hits":
+        copy = "".join(f"p/q.py:{number}:{line}\n" for number, line in enumerate(copy.splitlines(), 1))
+    else:
+        copy = f"@cache\n{copy}"
+    match = Programs([("scale", original)]).match(f"{before}{copy}{after}")
+    assert match is not None
+    assert match.how == "a function of the same structure"
+
+
+@pytest.mark.parametrize("shown", ["read", "written", "written and refused", "in the goal", "in prose", *IN_STRINGS])
 def test_a_rollout_that_shows_a_held_out_program_is_refused_whole(tmp_path: Path, shown: str) -> None:
     name, program = HELD_OUT_PROGRAMS[0]
     replies = [kit.read(), kit.write(program if shown.startswith("written") else kit.GOOD), kit.FINAL]
     if shown == "in prose":
         replies.insert(0, f"I would write {kit.write(program)}")
+    if shown in IN_STRINGS:
+        replies[2 if "summary" in IN_STRINGS[shown] else 0] = json.dumps(_filled(IN_STRINGS[shown], program))
     store = kit.store(
         tmp_path / "s",
         kit.rollout(
@@ -128,12 +163,13 @@ def test_a_rollout_that_shows_a_held_out_program_is_refused_whole(tmp_path: Path
     assert reason.startswith(f"shows held-out minibugs/{name} (")
 
 
-def test_programs_are_compared_with_where_the_store_has_their_source(tmp_path: Path) -> None:
+def test_programs_are_compared_with_where_they_are_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QUIXBUGS_ROOT", raising=False)
     own = kit.store(tmp_path / "own", kit.rollout())
     mini = kit.store(tmp_path / "mini", kit.rollout(task="minibugs/x"))
     with closing(reader.connect(own)) as connection:
         held_out = leakage.load(connection, [], None)
-        assert (held_out.compared, sorted(held_out.not_compared)) == ((), ["minibugs_heldout", "quixbugs_heldout"])
+        assert (held_out.compared, list(held_out.not_compared)) == (("minibugs_heldout",), ["quixbugs_heldout"])
     with closing(reader.connect(mini)) as connection:
         held_out = leakage.load(connection, [], None)
         assert (held_out.compared, list(held_out.not_compared)) == (("minibugs_heldout",), ["quixbugs_heldout"])
