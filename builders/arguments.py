@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def add_common(parser: argparse.ArgumentParser, kind: Kind) -> None:
     group.add_argument("--tokenizer", type=Path, metavar="PATH", help="tokenizer.json to count with (default: about)")
     group.add_argument(
         "--usd-per-million",
-        type=float,
+        type=number,
         default=USD_PER_MILLION[kind],
         metavar="USD",
         help=f"price of a million training tokens (default: {USD_PER_MILLION[kind]:g})",
@@ -123,3 +124,18 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
     return int(text)
+
+
+def number(text: str) -> float:
+    """An amount as an option's value: 0 or more, and finite.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return value

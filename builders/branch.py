@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from builders import teachers
-from builders.arguments import count
+from builders.arguments import count, number
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.settings import DEFAULT_STORE, Settings, default_store, make_settings
 
@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-states", type=count, default=0, metavar="N", help="0: all of them (default)")
     group = parser.add_argument_group("how")
     group.add_argument("--samples", type=count, default=1, metavar="K", help="replies at each state (default: 1)")
-    group.add_argument("--temperature", type=float, default=0.7, metavar="T", help="default: 0.7")
+    group.add_argument("--temperature", type=number, default=0.7, metavar="T", help="default: 0.7")
     for name in ("max-tokens", "base-url", "request-timeout", "retries"):
         group.add_argument(f"--{name}", metavar="X", help="as the option of pytest")
     group.add_argument("--price", metavar="IN,OUT", help="USD per million prompt and completion tokens")
     group.add_argument("--concurrency", type=count, default=8, metavar="N", help="calls at once (default: 8)")
-    group.add_argument("--budget-usd", type=float, metavar="USD", help="stop when this command spent so much")
+    group.add_argument("--budget-usd", type=number, metavar="USD", help="stop when this command spent so much")
     group.add_argument("--max-tokens-total", type=count, metavar="N", help="stop when this command used so many tokens")
 
 

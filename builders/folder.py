@@ -36,6 +36,7 @@ def unfinished(out: Path, replace: bool) -> Iterator[Path]:
             place.mkdir()  # unlike the temporary folder, with the user's usual permissions
             yield place
             shutil.rmtree(place / "spill", ignore_errors=True)
+            _may_write(out, replace)  # it took time, in which something may have appeared there
             if out.exists():
                 out.rename(Path(temporary) / "replaced")
             place.rename(out)
@@ -60,10 +61,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = None
     if not isinstance(manifest, dict) or manifest.get("format_name") != FORMAT:
         raise UsageError(f"{folder} is no dataset of pytest-repoagent: it has no {MANIFEST} of one")
-    if manifest["schema"] > 1:
-        raise UsageError(
-            f"{file}: schema is {manifest['schema']}, newer than this version's 1; upgrade pytest-repoagent"
-        )
+    schema = manifest.get("schema")
+    if not isinstance(schema, int):
+        raise UsageError(f"{file}: schema is {schema!r}, but must be a number; build the dataset again")
+    if schema > 1:
+        raise UsageError(f"{file}: schema is {schema}, newer than this version's 1; upgrade pytest-repoagent")
     return manifest
 
 

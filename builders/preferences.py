@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from builders import teachers
-from builders.arguments import add_common, count, order
+from builders.arguments import add_common, count, number, order
 from builders.pairs.rules import CONSTRUCTIONS, OUTPUTS, PairRules, parse_mix
 from pytest_repoagent.errors import UsageError
 
@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which are good")
     group.add_argument(
         "--min-margin",
-        type=float,
+        type=number,
         default=_PAIRS.min_margin,
         metavar="POINTS",
         help="how much better a side must be (default: 1)",
     )
     group.add_argument(
         "--max-length-bias",
-        type=float,
+        type=number,
         default=_PAIRS.max_length_bias,
         metavar="SHARE",
         help="share of a construction's pairs with the longer text on the same side; 1: any (default: 0.6)",

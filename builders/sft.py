@@ -9,7 +9,7 @@ from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from builders.arguments import add_common, add_flag, count, order, rollout_rules
+from builders.arguments import add_common, add_flag, count, number, order, rollout_rules
 from builders.choices import StepRules
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.protocol import render
@@ -63,7 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("what a row weighs; the factors are multiplied")
     group.add_argument(
-        "--fail-weight", type=float, default=_RULES.fail_weight, metavar="W", help="of rollouts without success, 1 with"
+        "--fail-weight",
+        type=number,
+        default=_RULES.fail_weight,
+        metavar="W",
+        help="of rollouts without success, 1 with",
     )
     group.add_argument(
         "--duplicate-weight",

@@ -77,7 +77,8 @@ def validate(
         UsageError: the file cannot be read.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: there is no such file")
+        what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "there is no such file"
+        raise UsageError(f"{path}: {what}")
     check = _Check(format, kind)
     try:
         for number, value in (read_parquet if format == "parquet" else read_lines)(path, progress):

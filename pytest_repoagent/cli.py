@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 for success, 1 for a finding or a failure, 4 for wrong usage (as pytest does).
+        0 for success, 1 for a finding or a failure, 4 for wrong usage (as pytest does), 130 for Ctrl-C.
     """
     parser = _Parser("repoagent", description="Suites, the sandbox, the store of rollouts, and training data from it.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"repoagent: {error}", file=sys.stderr)
         return USAGE_EXIT if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
+        print("repoagent: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         sys.stderr.close()

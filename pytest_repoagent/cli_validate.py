@@ -30,7 +30,7 @@ def _validate(args: argparse.Namespace) -> int:
         print(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", finding.text(args.file)))
     if report.total > len(report.findings):
         print(f"... and {report.total - len(report.findings):,} more")
-    verdict = f"{report.total:,} findings" if report.total else "nothing found"
+    verdict = f"{report.total:,} finding{'s'[: report.total > 1]}" if report.total else "nothing found"
     print(f"{args.file}: {report.rows:,} {report.kind or 'unknown'} rows for {args.format}, {verdict}")
     return 1 if report.total else 0
 

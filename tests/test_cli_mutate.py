@@ -203,7 +203,7 @@ def test_ctrl_c_leaves_nothing_behind(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert errors == b""
+    assert errors == b"repoagent: interrupted\n"
     assert started
     assert not [path for path in folder.iterdir() if "new" in path.name]
     assert not any(Path(f"/proc/{pid}").exists() for pid in started)

@@ -20,7 +20,7 @@ import rollout_kit as kit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import formats
+from builders import card, formats
 from builders.examples import Example
 from builders.plan import val_families
 from pytest_repoagent.cli import main
@@ -217,6 +217,44 @@ def test_a_store_of_a_newer_version(store: Path, capsys: pytest.CaptureFixture[s
     assert not leftovers(store)
 
 
+@pytest.mark.parametrize(
+    ("made", "options", "says"),
+    [
+        ("dataset", [], "out exists already"),
+        ("folder", [], "out exists already"),
+        ("folder", ["--force"], "out is no dataset of pytest-repoagent"),
+    ],
+)
+def test_what_appeared_meanwhile_is_not_replaced(
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    made: str,
+    options: list[str],
+    says: str,
+) -> None:
+    out, other = store.parent / "out", build(store, "other")
+    render = card.render
+
+    def slow(*of: Any) -> str:
+        out.mkdir()
+        if made == "dataset":
+            shutil.copytree(other, out, dirs_exist_ok=True)
+        return render(*of)
+
+    monkeypatch.setattr("builders.card.render", slow)
+    build(store, "out", *options, expect=4)
+    assert says in capsys.readouterr().err
+    assert contents(out) == (contents(other) if made == "dataset" else {})
+    assert leftovers(store) == {"out", "other"}
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_folder_is_no_store(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "sft", "--db", name, "--out", str(tmp_path / "out")]) == 4
+    assert f"{name} cannot be used as a store (it is a folder); name another file" in capsys.readouterr().err
+
+
 def test_a_store_of_the_first_version(tmp_path: Path) -> None:
     here = Path(__file__).parent
     store = tmp_path / "store.duckdb"
@@ -278,7 +316,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     while process.poll() is None and not list(tmp_path.glob(".out.unfinished-*/out/train.0.lines")):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGINT)
-    assert process.communicate()[1] == ""
+    assert process.communicate()[1] == "repoagent: interrupted\n"
     assert process.returncode == 130
     assert not leftovers(store)
 
@@ -321,7 +359,7 @@ def test_ctrl_c_stops_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     while process.poll() is None and not list(tmp_path.glob(f".out.unfinished-*/out{sign}")):
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)
-    assert (process.communicate()[1], process.returncode) == ("", 130)
+    assert (process.communicate()[1], process.returncode) == ("repoagent: interrupted\n", 130)
     assert leftovers(store) == {"shared.py"}
 
 
@@ -400,6 +438,10 @@ def test_diff_of_what_is_no_dataset(store: Path, capsys: pytest.CaptureFixture[s
     (folder / "manifest.json").write_text(text.replace('"schema": 1', '"schema": 2'))
     assert main(["dataset", "diff", str(folder), str(folder)]) == 4
     assert "newer than this version's 1" in capsys.readouterr().err
+    for spelled, says in (('"schema": "1"', "schema is '1'"), ('"scheme": 1', "schema is None")):
+        (folder / "manifest.json").write_text(text.replace('"schema": 1', spelled))
+        assert main(["dataset", "diff", str(folder), str(folder)]) == 4
+        assert f"manifest.json: {says}, but must be a number" in capsys.readouterr().err
     (folder / "manifest.json").write_text(text)
     shutil.copy(folder / "README.md", folder / "lineage.parquet")
     assert main(["dataset", "diff", str(folder), str(folder)]) == 4

@@ -272,3 +272,24 @@ def test_mistakes_are_told_and_leave_nothing(
     assert error.startswith(f"repoagent: {message}")
     assert error.count("\n") == 1
     assert not list((tmp_path / "made").iterdir() if (tmp_path / "made").exists() else [])
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e999", "much"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "build sft --out x --usd-per-million",
+        "build sft --out x --fail-weight",
+        "build sft --out x --val-fraction",
+        "build preferences --out x --min-margin",
+        "build preferences --out x --max-length-bias",
+        "build branch --student x --temperature",
+        "build branch --student x --budget-usd",
+    ],
+)
+def test_an_amount_is_a_finite_number_from_0(command: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    *words, option = command.split()
+    assert main([*words, f"{option}={value}"]) == 4
+    error = capsys.readouterr().err
+    assert option in error
+    assert repr(value) in error

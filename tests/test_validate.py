@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import duckdb
@@ -201,6 +202,19 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(UsageError, match=path.name):
             validate(path, "together")
+
+
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, says in ((tmp_path, "is a folder"), (pipe, "is no regular file"), (tmp_path / "no", "there is no such")):
+        assert main(["validate", str(path), "--format", "together"]) == 4
+        assert f"{path}: {says}" in capsys.readouterr().err
+
+
+def test_one_finding_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(written(tmp_path, "{")), "--format", "together"]) == 1
+    assert capsys.readouterr().out.endswith(", 1 finding\n")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

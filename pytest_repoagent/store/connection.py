@@ -107,6 +107,8 @@ def reading(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> duckdb.DuckDB
 
 def _lock(path: Path, deadline: float) -> FileLock:
     """The lock file, locked."""
+    if path.is_dir():
+        raise _unusable(path, "it is a folder")
     lock = FileLock(path.with_name(path.name + ".lock"), fallback_to_soft=False)
     try:
         lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=_POLL_S)
