@@ -74,6 +74,8 @@ def build(args: argparse.Namespace) -> str:
         raise UsageError(f"--max-length-bias is {args.max_length_bias:g}, but must be from 0.5 to 1")
     if args.like_model and "corruption" not in mix:
         raise UsageError("--like-model is for corruptions, but --mix has none")
+    if set(mix) == {"rollouts"} and (given := teachers.given(args)):
+        raise UsageError(f"{given[0]} is for the other constructions, but --mix has only rollouts")
     if args.tail_turns < 1 or args.corruptions < 1:
         raise UsageError("--tail-turns and --corruptions must be at least 1")
     rules = PairRules(

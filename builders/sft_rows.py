@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ from builders.tokens import PER_MESSAGE, TokenCounter
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Message
 
+_SAID_AFTER = re.compile(r"(?:\n\[TESTS (?:PASS|FAIL)\] (?s:.*)|(?:\n\[(?:loop_warning|reflection)\] .*)+)\Z")
+"""What follows the tool's own text in its message: the verdict, and the notes."""
+
 
 @dataclass
 class SftRows:
@@ -22,7 +26,7 @@ class SftRows:
     Attributes:
         unit: ``step`` or ``trajectory``.
         window: policy to render prompts with; None for the recorded one.
-        truncate_results: characters that a tool result may have; 0 for any number.
+        truncate_results: characters that a tool's own text may have; 0 for any number.
         counter: counts what the rows cost in either unit.
         dropped: steps left out here are added to it, by reason.
         costs: tokens of the rows as ``steps`` and ``packed`` as trajectories, and rollouts ``unpackable``.
@@ -109,6 +113,10 @@ def _packs(rollout: RecordedRollout, window: str | None) -> bool:
 
 @lru_cache(maxsize=512)
 def _shorter(content: str, most: int) -> Message:
-    if most and len(content) > most and content.startswith(render.TOOL_RESULT):
-        content = f"{content[:most]}\n[truncated: the first {most} characters]"
+    if most and content.startswith(render.TOOL_RESULT):
+        head = len(render.TOOL_RESULT) + 1
+        said = _SAID_AFTER.search(content, head - 1)
+        end = said.start() if said else len(content)
+        if end - head > most:
+            content = f"{content[: head + most]}\n[truncated: the first {most} characters]{content[end:]}"
     return {"role": "user", "content": content}

@@ -42,6 +42,14 @@ def add_arguments(group: Any) -> None:
     )
 
 
+def given(args: argparse.Namespace) -> list[str]:
+    """The options given that choose a teacher's steps or a student's replies."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    ignored = {**vars(parser.parse_args([])), "student": [], "verify": False}
+    return [f"--{name.replace('_', '-')}" for name, default in ignored.items() if getattr(args, name) != default]
+
+
 def step_rules(args: argparse.Namespace) -> StepRules:
     """Which steps, by the same options."""
     return StepRules(include_final=args.include_final, where=args.where, max_per_slot=args.max_per_slot)

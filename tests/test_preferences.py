@@ -45,7 +45,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(store: Path, out: Path, *options: str) -> Path:
-    assert main(["build", "preferences", "--db", str(store), "--out", str(out), *TEACHERS, *options]) == 0
+    teachers = () if "--mix=rollouts" in options else TEACHERS
+    assert main(["build", "preferences", "--db", str(store), "--out", str(out), *teachers, *options]) == 0
     return out
 
 
@@ -316,10 +317,10 @@ def test_verification_drops_pairs_that_both_fail(
         (["--max-length-bias=0.4"], "--max-length-bias is 0.4, but must be from 0.5 to 1"),
         (["--like-model=nobody"], "the store has no mistake of this model at training tasks"),
         (["--like-model=repair", "--mix=rollouts"], "--like-model is for corruptions"),
-        (["--mix=same_state=1", "--student=nobody"], "`repoagent build branch` asks for them"),
-        (["--mix=same_state", "--student=nobody"], "no good pair is left (same_state: 0 made)"),
+        (["--mix=same_state=1", "--student=oracle"], "`repoagent build branch` asks for them"),
+        (["--student=nobody"], f"--student=nobody: the store has only {', '.join(sorted({*MODELS, STUDENT}))}"),
         (["--min-margin=99"], "margin too small"),
-        (["--min-margin=9", "--mix=rollouts=1"], "no good pair of it ("),
+        (["--min-margin=99", "--mix=corruption=1"], "no good pair of it ("),
         (["--where=false", "--mix=corruption"], "no good pair is left (corruption: 0 made)"),
         (["--verify", "--runner=nobody"], "--runner=nobody is unknown"),
         (["--corruptions=0"], "must be at least 1"),
@@ -333,6 +334,49 @@ def test_wrong_options_leave_nothing_behind(
     assert says in capsys.readouterr().err
     assert not out.exists()
     assert list(tmp_path.rglob("*.jsonl")) == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--where=false",
+        "--teacher=oracle",
+        f"--student={STUDENT}",
+        "--verify",
+        "--no-require-success",
+        "--no-include-final",
+        "--max-per-slot=1",
+    ],
+)
+def test_rollouts_alone_refuse_what_they_would_ignore(
+    filled: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["build", "preferences", "--db", str(filled), "--out", str(out), "--mix=rollouts", option]) == 4
+    name = option.partition("=")[0].replace("--no-", "--")
+    assert f"{name} is for the other constructions, but --mix has only rollouts" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_query_is_what_ran(filled: Path, tmp_path: Path) -> None:
+    for mix, contrasts, steps in (
+        ("rollouts", True, False),
+        ("corruption", False, True),
+        ("corruption,rollouts", True, True),
+    ):
+        text = read_manifest(build(filled, tmp_path / mix, f"--mix={mix}", "--max-length-bias=1"))["query"]
+        assert ("TEMP TABLE contrasts" in text, "$max_per_slot" in text) == (contrasts, steps)
+
+
+def test_the_card_has_what_contrasts_refused(filled: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store.duckdb"
+    shutil.copy(filled, store)
+    with duckdb.connect(store) as connection:
+        failed = "SELECT rollout_id FROM rollouts WHERE NOT success"
+        connection.execute(f"UPDATE steps SET raw = raw || ' ' WHERE step = 0 AND rollout_id IN ({failed})")
+    folder = build(store, tmp_path / "out", "--mix=corruption,rollouts", "--max-length-bias=1")
+    assert "prompt not reproduced" not in read_manifest(folder)["dropped"]
+    assert " prompt not reproduced" in (folder / "README.md").read_text()
 
 
 def test_a_store_without_branches_still_gives_the_other_pairs(tmp_path: Path) -> None:

@@ -181,8 +181,27 @@ def test_another_window_and_shorter_results(tmp_path: Path) -> None:
     ]
     (*_, row) = train(tmp_path, "--truncate-results=30")
     user = [m["content"] for m in row["messages"] if m["role"] == "user"]
-    assert user[1] == f"[tool_result]\n{'a' * 16}\n[truncated: the first 30 characters]"
+    assert user[1] == f"[tool_result]\n{'a' * 30}\n[truncated: the first 30 characters]"
     assert user[3] == "[tool_result]\nok"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        render.loop_warning("exact_repeat", True),
+        render.test_report(True, "3 passed"),
+        f"{render.test_report(False, '1 failed' + chr(10) + 'assert 1 == 2')}\n{render.REFLECTION}",
+    ],
+)
+def test_a_shorter_result_keeps_what_is_said_after_it(tmp_path: Path, after: str) -> None:
+    results = {0: f"{'a' * 50}\n{after}", 1: f"{'b' * 20}\n{after}"}
+    kit.store(tmp_path / "s", kit.rollout([kit.LIST, kit.read(), kit.FINAL], results=results))
+    (*_, row) = train(tmp_path, "--truncate-results=20")
+    user = [m["content"] for m in row["messages"] if m["role"] == "user"]
+    assert user[1:] == [
+        f"[tool_result]\n{'a' * 20}\n[truncated: the first 20 characters]\n{after}",
+        f"[tool_result]\n{'b' * 20}\n{after}",
+    ]
 
 
 def test_a_trajectory_is_a_rollout_with_its_other_turns_masked(tmp_path: Path) -> None:

@@ -54,6 +54,10 @@ class Contrasts:
         self.alike = [task_id for (task_id,) in found.fetchall()]
         return selected(connection)
 
+    def query(self) -> str:
+        """The SQL of the selection, for the manifest."""
+        return "\n".join(f"{sql(name)};\n" for name in ("rollouts", "contrasts", "contrast_steps"))
+
     def candidates(
         self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut, refused: Counter[str], folder: Path
     ) -> Iterator[Candidate]:

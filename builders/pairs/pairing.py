@@ -58,43 +58,51 @@ class Pairing:
         held_out = leakage.load(connection, args.suite, args.quixbugs)
         spool = self._stack.enter_context(Spool[Pair](args.out.parent))
         lot = Lot(rules, held_out, spool)
-        account: Selected | None = None
+        found: list[Selected] = []
+        queries: list[str] = []
+        students = self._students(connection)
         if set(rules.mix) != {"rollouts"}:
-            account = teachers.select(connection, args, self._students(connection), args.model, held_out)
+            chosen_steps = teachers.select(connection, args, students, args.model, held_out)
             states = self._at_state(connection, held_out)
-            with progress("pairing", account.examples) as advance:
-                for rollout in rollouts.read(connection, held_out, account.dropped):
+            with progress("pairing", chosen_steps.examples) as advance:
+                for rollout in rollouts.read(connection, held_out, chosen_steps.dropped):
                     for step in rollout.steps:
                         lot.take(states.candidates(rollout, step))
                         advance(1)
+            found.append(chosen_steps)
+            queries.append(selection.query(teachers.step_rules(args)))
         if "rollouts" in rules.mix:
             apart = connection.cursor()  # its temporary tables are its own
             selection.select_rollouts(apart, rollout_rules(args, require_success=False), held_out)
             contrasts = Contrasts(rules.rollout_output, rules.tail_turns)
-            found = contrasts.select(apart)
+            parted = contrasts.select(apart)
             with progress("contrasting", None):
-                lot.take(contrasts.candidates(apart, held_out, found.dropped, args.out.parent))
+                lot.take(contrasts.candidates(apart, held_out, parted.dropped, args.out.parent))
             lot.note("rollouts", contrasts.dropped)
             self._remarks += _alike(contrasts.alike)
-            account = account or found
-        assert account is not None
+            if found:
+                self._remarks += _also_left_out(parted.dropped)
+            found.append(parted)
+            queries.append(contrasts.query())
         chosen = lot.choose()
         return Plan(
             rows=spool.get(pair.number for pair in chosen),
             total=len(chosen),
             families=Counter(pair.family for pair in chosen),
-            steps=account.steps,
-            dropped=account.dropped,
+            steps=found[0].steps,
+            dropped=found[0].dropped,
             held_out=held_out,
-            query=selection.query(teachers.step_rules(args)),
+            query="\n".join(queries),
             remarks=lambda: [*lot.remarks(), *self._remarks],
             pairs=lot.account(),
         )
 
     def _students(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        if self._rules.students or not branches.exists(connection):
-            return list(self._rules.students)
-        return [model for (model,) in connection.execute("SELECT DISTINCT model FROM branches ORDER BY 1").fetchall()]
+        asked = _models(connection, "branches") if branches.exists(connection) else []
+        known = sorted({*asked, *_models(connection, "rollouts")})
+        if unknown := [student for student in self._rules.students if student not in known]:
+            raise UsageError(f"--student={unknown[0]}: the store has only {', '.join(known)}")
+        return list(self._rules.students) or asked
 
     def _at_state(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut) -> AtState:
         rules = self._rules
@@ -138,6 +146,16 @@ class Pairing:
         self._stack.callback(runner.close)
         runner.check()
         return Trial(Tasks(args.suite, args.quixbugs, registry), runner)
+
+
+def _models(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    found = connection.execute(f"SELECT DISTINCT model FROM {table} WHERE model IS NOT NULL ORDER BY 1").fetchall()
+    return [model for (model,) in found]
+
+
+def _also_left_out(dropped: Counter[str]) -> list[str]:
+    reasons = ", ".join(f"{steps:,} {reason}" for reason, steps in dropped.most_common())
+    return [f"Pairs of rollouts, of the same recorded steps, left out others: {reasons}."] if dropped else []
 
 
 def _alike(tasks: Sequence[str]) -> list[str]:
