@@ -192,7 +192,7 @@ def test_ctrl_c_keeps_what_was_answered_and_what_is_paid_for(store: Path) -> Non
     ("options", "says"),
     [
         (["--samples", "0"], "--samples and --concurrency must be at least 1"),
-        (["--temperature", "-1"], "--temperature=-1.0 cannot be used"),
+        (["--temperature", "-1"], "argument --temperature: '-1' is not a number from 0"),
         (["--budget-usd", "1"], "give --price=IN,OUT"),
         (["--teacher", "somebody"], "--teacher=somebody: the store has only oracle"),
         (["--where", "false"], "there is no state to ask at among the 16 steps"),
