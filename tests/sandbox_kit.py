@@ -46,7 +46,7 @@ if settings["forked"] and os.fork():
     sys.exit(code) if code >= 0 else os.kill(os.getpid(), -code)
 layers, limits = Layers(**settings["layers"]), ProcessLimits(**settings["limits"])
 code = compile(settings["code"], "<attempt>", "exec")
-Confinement(layers, settings["profile"], limits, settings["read"], settings["write"]).enter()
+Confinement(layers, settings["profile"], limits, settings["read"], settings["write"], settings["names"]).enter()
 try:
     exec(code, globals())
     said = "done"
@@ -68,6 +68,7 @@ class Place:
     limits: ProcessLimits = LIMITS
     read: Sequence[str] = ()
     write: Sequence[str] = ()
+    names: Sequence[str] = ()
     namespaces: Sequence[str] = field(default=())
 
     def attempt(self, code: str, forked: bool = False) -> subprocess.CompletedProcess[str]:
@@ -84,6 +85,7 @@ class Place:
             "profile": self.profile,
             "read": [*LIBRARIES, *self.read],
             "write": list(self.write),
+            "names": list(self.names),
         }
         command = [*self.namespaces, sys.executable, "-I", "-S", "-B", "-c", _CONFINED, json.dumps(settings)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

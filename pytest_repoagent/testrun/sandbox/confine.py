@@ -26,6 +26,7 @@ class Confinement:
         limits: ProcessLimits,
         read: Sequence[str],
         write: Sequence[str],
+        names: Sequence[str] = (),
     ) -> None:
         """Prepare what can be prepared.
 
@@ -35,13 +36,14 @@ class Confinement:
             limits: what it may use up.
             read: files and folders that it may read.
             write: files and folders that it may change.
+            names: folders in which it may see which files there are.
 
         Raises:
             OSError: a path does not exist, or the kernel refuses.
         """
         self._limits = limits
         self._exposed = layers == NONE
-        self._ruleset = landlock.Ruleset(read, write) if layers.landlock else None
+        self._ruleset = landlock.Ruleset(read, write, names) if layers.landlock else None
         self._filter = None
         if layers.seccomp:
             own_processes = layers.landlock >= landlock.SIGNAL_SCOPE_ABI

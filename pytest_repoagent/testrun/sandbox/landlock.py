@@ -54,12 +54,13 @@ def abi() -> int:
 class Ruleset:
     """What remains allowed. Everything that this kernel's version knows is forbidden otherwise."""
 
-    def __init__(self, read: Sequence[str], write: Sequence[str]) -> None:
+    def __init__(self, read: Sequence[str], write: Sequence[str], names: Sequence[str] = ()) -> None:
         """Make a rule set.
 
         Args:
             read: files, and folders with what is in them, that can be read and executed.
             write: those that can be changed, too.
+            names: folders whose entries' names, at any depth, can be read.
 
         Raises:
             OSError: there is no Landlock, or a path cannot be opened; the error names it.
@@ -78,6 +79,8 @@ class Ruleset:
                 self._allow(path, _READ)
             for path in write:
                 self._allow(path, _WRITE)
+            for path in names:
+                self._allow(path, _READ_DIR)
             for path in filter(os.path.exists, _DEVICES):
                 self._allow(path, _READ_FILE | _WRITE_FILE)
         except BaseException:

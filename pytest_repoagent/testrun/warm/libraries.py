@@ -26,6 +26,11 @@ def readable(hidden: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(part) for path in paths if path.exists() for part in _without(path, hidden)))
 
 
+def around(hidden: Path) -> tuple[str, ...]:
+    """The library folders that are not readable as a whole for ``hidden``; imports and metadata need their listing."""
+    return tuple(str(path) for path in sorted(_packages()) if hidden.is_relative_to(path.resolve()))
+
+
 def interpreter() -> tuple[str, ...]:
     """What the running interpreter takes to be started once more."""
     paths = (Path(sys.executable), Path(sys.executable).resolve(), Path(sys.prefix, "pyvenv.cfg"))

@@ -120,7 +120,8 @@ class Runs:
         self._control = control
         self._layers = layers
         # The package brings corrected programs along.
-        self._readable = libraries.readable(hidden=Path(__file__).resolve().parents[1])
+        own = Path(__file__).resolve().parents[2]
+        self._readable, self._names = libraries.readable(own), libraries.around(own)
         self._null = os.open(os.devnull, os.O_RDWR)
         self._warm_up()
         self._pytest, other = socket.socketpair()
@@ -216,11 +217,13 @@ class Runs:
         )
 
     def _judge_barriers(self, bounds: Bounds, read: tuple[str, ...], write: tuple[str, ...]) -> Barriers:
-        return Barriers(self._layers, "files", bounds.process(JUDGE_FILES), (*self._readable, *read), write)
+        return Barriers(
+            self._layers, "files", bounds.process(JUDGE_FILES), (*self._readable, *read), write, self._names
+        )
 
     def _worker_barriers(self, bounds: Bounds) -> Barriers:
         read = (*self._readable, str(self.scratch / "work"))
-        return Barriers(self._layers, "pure", bounds.process(WORKER_FILES), read)
+        return Barriers(self._layers, "pure", bounds.process(WORKER_FILES), read, names=self._names)
 
     def _judge_fds(self, order: Order, notes: int) -> list[int]:
         channel, stdout, stderr = order.pipes

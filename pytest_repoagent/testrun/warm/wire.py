@@ -14,19 +14,21 @@ from pytest_repoagent.testrun.sandbox.seccomp import Profile
 
 @dataclass(frozen=True)
 class Barriers:
-    """What a child keeps itself in: the layers, the resource limits, and the paths that it may read and write."""
+    """What a child keeps itself in: the layers, the resource limits, and the paths that it may read, write and list."""
 
     layers: Layers
     profile: Profile
     limits: ProcessLimits
     read: tuple[str, ...]
     write: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, fields: Mapping[str, Any]) -> Self:
         """The object whose ``asdict`` was sent."""
         layers, limits = Layers(**fields["layers"]), ProcessLimits(**fields["limits"])
-        return cls(layers, fields["profile"], limits, tuple(fields["read"]), tuple(fields["write"]))
+        paths = (tuple(fields[name]) for name in ("read", "write", "names"))
+        return cls(layers, fields["profile"], limits, *paths)
 
     def prepare(self) -> Confinement:
         """Do in the parent, where it costs less, what can be done there.
@@ -34,7 +36,7 @@ class Barriers:
         Raises:
             OSError: a path does not exist, or the kernel refuses.
         """
-        return Confinement(self.layers, self.profile, self.limits, self.read, self.write)
+        return Confinement(self.layers, self.profile, self.limits, self.read, self.write, self.names)
 
 
 class Confinements:
