@@ -17,7 +17,12 @@ from pytest_repoagent.errors import UsageError
 from pytest_repoagent.fold import fold
 from pytest_repoagent.store.writer import StoreWriter
 
-SAME = {"suite": "tiny", "suite_sha256": "1" * 64, "settings_hash": "abc", "settings": {"window": "full"}}
+SAME: dict[str, Any] = {
+    "suite": "tiny",
+    "suite_sha256": "1" * 64,
+    "settings_hash": "abc",
+    "settings": {"window": "full"},
+}
 
 
 def arm(name: str, passes: Sequence[Sequence[int]], **values: Sequence[Sequence[float | None]]) -> Arm:
@@ -193,7 +198,11 @@ def test_a_baseline_file(store: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert one["metrics"]["pass_rate"]["effect"]["mean"] == 0.5
     assert one["metrics"]["strict_valid"]["a"] == 0.5
     assert one["metrics"]["steps"]["tasks"] == 0
-    for wrong, words in [({"schema": 2}, "schema: "), ({"tasks": {"t": {"steps": [1], "tokens": []}}}, "[0, 1]")]:
+    mistakes: list[tuple[dict[str, Any], str]] = [
+        ({"schema": 2}, "schema: "),
+        ({"tasks": {"t": {"steps": [1], "tokens": []}}}, "[0, 1]"),
+    ]
+    for wrong, words in mistakes:
         baseline.write_text(json.dumps({"schema": 1, "identity": identity, "tasks": tasks, **wrong}))
         assert main(["compare", str(baseline), "aaa1"]) == 4
         assert words in capsys.readouterr().err
