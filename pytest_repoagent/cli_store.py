@@ -30,22 +30,23 @@ def add_parser(subparsers: Any) -> None:
     """
     ingest = subparsers.add_parser("ingest", help="record traces in the store (ours, and old-style ones)")
     ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="trace file, or folder to search")
-    _store_argument(ingest, _ingest)
+    store_argument(ingest, _ingest)
 
     sql = subparsers.add_parser("sql", help="ask the store, for example 'FROM model_comparison'")
     sql.add_argument("query", metavar="QUERY", help="one statement; `repoagent store schema` shows what there is")
     sql.add_argument("--format", choices=tuple(_FORMATS), default="table", help="default: table")
-    _store_argument(sql, _sql)
+    store_argument(sql, _sql)
 
     runs = subparsers.add_parser("runs", help="list the recorded runs, newest first")
-    _store_argument(runs, _runs)
+    store_argument(runs, _runs)
 
     store = subparsers.add_parser("store", help="where the store is, what is in it")
     store.add_argument("what", choices=("path", "schema"), help="its file, or its tables and views with comments")
-    _store_argument(store, _store)
+    store_argument(store, _store)
 
 
-def _store_argument(parser: argparse.ArgumentParser, handler: Handler) -> None:
+def store_argument(parser: argparse.ArgumentParser, handler: Handler) -> None:
+    """Add ``--store``; ``handler`` gets the parsed arguments and the store."""
     parser.add_argument(
         "--store", type=Path, metavar="FILE", help=f"DuckDB file (default: $REPOAGENT_STORE, else {DEFAULT_STORE})"
     )

@@ -77,6 +77,12 @@ OPTIONS: tuple[Option, ...] = (
         {"metavar": "FILE"},
     ),
     Option("report", "write per-rollout results to this JSON file", {"metavar": "FILE"}),
+    Option("tag", "a name for this run, for `repoagent compare`", {"metavar": "NAME"}),
+    Option(
+        "compare-to",
+        "at the end, compare with a run, tag, model:NAME or baseline file, as `repoagent compare` does",
+        {"metavar": "REF"},
+    ),
     _flag("require-pass", "require_pass", True, "an item also fails where the tests do not pass"),
 )
 

@@ -70,6 +70,10 @@ def _begin(config: pytest.Config) -> None:
             f"{error}; --model={bare[0]} was taken for {parts.resolve(bare[0])}, providers are {own}"
         ) from None
     config.pluginmanager.register(Recorder(engine), "repoagent-recorder")
+    if settings.compare_to is not None:
+        from pytest_repoagent.compare.live import LiveComparison
+
+        config.pluginmanager.register(LiveComparison(engine, settings.compare_to), "repoagent-compare")
     config.pluginmanager.register(_WorkerSetup(engine), "repoagent-workers")
     if config.getoption("dist", "no") == "no":
         config.pluginmanager.register(_Plan(engine, "main"), "repoagent-plan")

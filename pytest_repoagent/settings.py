@@ -22,6 +22,23 @@ if TYPE_CHECKING:
     import pytest
 
 DEFAULT_STORE = Path(".repoagent/store.duckdb")
+SHAPING = (
+    "temperature",
+    "max_tokens",
+    "max_iters",
+    "max_loops",
+    "max_rollout_tokens",
+    "rollout_timeout",
+    "test_policy",
+    "test_timeout",
+    "runner",
+    "window",
+    "paraphrase",
+    "tool_protocol",
+    "parse",
+    "reflection",
+)
+"""The settings that shape a rollout besides task, model, index and seed."""
 
 
 def default_store() -> Path:
@@ -55,6 +72,8 @@ class Settings(BaseModel):
         request_timeout: seconds.
         price: USD per million prompt and completion tokens.
         store: the DuckDB file; traces are in a folder beside it.
+        tag: a name for the run.
+        compare_to: what the run is compared with at its end, as ``repoagent compare`` names it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -87,6 +106,8 @@ class Settings(BaseModel):
     ] = None
     store: Path = Field(default_factory=default_store)
     report: Path | None = None
+    tag: str | None = Field(default=None, pattern=r"^[\w.+-]+$")
+    compare_to: str | None = None
     limits: ItemLimits = ItemLimits()
 
     @property
@@ -94,32 +115,17 @@ class Settings(BaseModel):
         """Where each run has a folder of traces: ``traces``, or ``NAME.traces`` for a store of another name."""
         return self.store.with_name("traces" if self.store.name == DEFAULT_STORE.name else f"{self.store.stem}.traces")
 
+    def shaping(self) -> dict[str, Any]:
+        """The settings that shape a rollout, by name."""
+        return self.model_dump(mode="json", include=set(SHAPING))
+
     def settings_hash(self, prompt: str) -> str:
         """Names what shapes a rollout besides task, model, index and seed; 16 hex digits.
 
         Runs with the same hash may be pooled: where things are, what an item tolerates, retries, prices and the
         sandbox are not part of it, the system prompt (``prompt``, which shows the tools) is.
         """
-        shaping = self.model_dump(
-            mode="json",
-            include={
-                "temperature",
-                "max_tokens",
-                "max_iters",
-                "max_loops",
-                "max_rollout_tokens",
-                "rollout_timeout",
-                "test_policy",
-                "test_timeout",
-                "runner",
-                "window",
-                "paraphrase",
-                "tool_protocol",
-                "parse",
-                "reflection",
-            },
-        )
-        return canonical_sha256({**shaping, "system_prompt": prompt})[:16]
+        return canonical_sha256({**self.shaping(), "system_prompt": prompt})[:16]
 
     def agent(self) -> AgentSettings:
         """The part that the agent loop reads."""
@@ -137,7 +143,7 @@ class Settings(BaseModel):
 
     def recorded(self) -> dict[str, Any]:
         """What a trace and the store keep of the settings."""
-        return self.model_dump(mode="json", exclude={"store", "report", "limits", "quixbugs", "model"})
+        return self.model_dump(mode="json", exclude={"store", "report", "limits", "quixbugs", "model", "compare_to"})
 
 
 def make_settings(given: dict[str, Any]) -> Settings:
@@ -177,4 +183,6 @@ def from_pytest(config: pytest.Config) -> Settings:
     places: dict[str, Any] = {"store": start / settings.store}
     if settings.report is not None:
         places["report"] = start / settings.report
+    if settings.compare_to is not None and settings.compare_to.endswith(".json"):
+        places["compare_to"] = str(start / settings.compare_to)
     return settings.model_copy(update=places)

@@ -125,6 +125,14 @@ def test_every_view_and_outcome_is_documented() -> None:
         assert f"| `{outcome}` |" in concepts
 
 
+def test_every_view_of_the_cookbook_has_an_example() -> None:
+    cookbook = "\n".join(
+        re.findall(r"^```sql\n(.*?)^```", (ROOT / "docs/sql.md").read_text(), re.MULTILINE | re.DOTALL)
+    )
+    views = "model_comparison task_matrix parse_error_breakdown tool_breakdown step_histogram run_history cost_by_model"
+    assert [view for view in views.split() if not re.search(rf"(?:FROM|PIVOT) {view}\b", cookbook)] == []
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):

@@ -58,6 +58,8 @@ PLACES = {
     "price": (1.0, 1.0),
     "store": Path("x"),
     "report": Path("x"),
+    "tag": "nightly",
+    "compare_to": "x",
     "limits": {"max_parse_errors": 3},
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,17 @@ def query(
         return _fetch(connection, sql, params)
 
 
+def query_dicts(path: Path, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+    """The rows that ``sql`` gives, by column.
+
+    Raises:
+        duckdb.Error: the statement is wrong.
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    with closing(connect(path)) as connection:
+        return _dicts(connection, sql, params)
+
+
 def recorded_keys(path: Path, run_id: str) -> set[tuple[str, str, int]]:
     """Model, task and index of every rollout of a run that is recorded, counted or not.
 
@@ -54,8 +65,7 @@ def run_totals(path: Path, run_id: str) -> list[dict[str, Any]]:
     Raises:
         StoreBusy, UsageError: as :func:`connect`.
     """
-    with closing(connect(path)) as connection:
-        return _dicts(connection, "FROM run_totals WHERE run_id = ? ORDER BY model", [run_id])
+    return query_dicts(path, "FROM run_totals WHERE run_id = ? ORDER BY model", [run_id])
 
 
 def run_sandbox(path: Path, run_id: str) -> list[dict[str, Any]]:
@@ -64,10 +74,9 @@ def run_sandbox(path: Path, run_id: str) -> list[dict[str, Any]]:
     Raises:
         StoreBusy, UsageError: as :func:`connect`.
     """
-    with closing(connect(path)) as connection:
-        return _dicts(
-            connection, "FROM run_sandbox WHERE run_id = ? ORDER BY test_runs DESC, runner, judge, sandbox", [run_id]
-        )
+    return query_dicts(
+        path, "FROM run_sandbox WHERE run_id = ? ORDER BY test_runs DESC, runner, judge, sandbox", [run_id]
+    )
 
 
 def load_rollout(path: Path, rollout_id: str) -> Rollout:
@@ -88,12 +97,14 @@ def load_rollout(path: Path, rollout_id: str) -> Rollout:
 
 
 def _fetch(
-    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any]
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] | Mapping[str, Any]
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     result = connection.execute(sql, params)
     return [column[0] for column in result.description], result.fetchall()
 
 
-def _dicts(connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
+def _dicts(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] | Mapping[str, Any]
+) -> list[dict[str, Any]]:
     names, found = _fetch(connection, sql, params)
     return [dict(zip(names, row, strict=True)) for row in found]

@@ -1,0 +1,1 @@
+"""Did it get better? Two or more sets of rollouts, compared task by task."""
