@@ -21,7 +21,7 @@ from pytest_repoagent.conduct import LOOP_FLAGS
 from pytest_repoagent.errors import InfrastructureError, ProviderError, UsageError, policy_for
 from pytest_repoagent.store import reader
 
-MEMORY_LIMIT = "96MB"
+MEMORY_LIMIT = "80MB"
 """What DuckDB holds at most; beyond that it spills into the given folder."""
 CHUNK_STEPS = 4096
 """About how many steps are read at once."""
