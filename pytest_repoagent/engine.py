@@ -50,6 +50,12 @@ class Engine:
         self._models: dict[str, Model] = {}
         self._runner: Runner | None = None
 
+    @property
+    def settings_hash(self) -> str:
+        """Names the settings that shape the run's rollouts, the tools among them."""
+        tools = [tool.spec for tool in self.registry.tools.values()]
+        return self.settings.settings_hash(system_prompt(tools, self.settings.test_policy))
+
     def keys(self) -> list[RolloutKey]:
         """Every rollout of the run: tasks in suite order, then models, then repeats."""
         return [
@@ -179,14 +185,11 @@ class Engine:
             build=self.model,
         )
 
-    def _system_prompt(self) -> str:
-        return system_prompt([tool.spec for tool in self.registry.tools.values()], self.settings.test_policy)
-
     def _run_facts(self, runner: Runner) -> dict[str, Any]:
         return {
             "started_at": self.started_at,
             "settings": self.settings.recorded(),
-            "settings_hash": self.settings.settings_hash(self._system_prompt()),
+            "settings_hash": self.settings_hash,
             "suite": self.suite.name,
             "suite_sha256": self.suite.sha256,
             "split": self.suite.split,

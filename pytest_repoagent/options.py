@@ -77,6 +77,12 @@ OPTIONS: tuple[Option, ...] = (
         {"metavar": "FILE"},
     ),
     Option("report", "write per-rollout results to this JSON file", {"metavar": "FILE"}),
+    Option("baseline", "judge the run against this baseline file", {"metavar": "FILE"}),
+    Option(
+        "fail-on",
+        "fail the run that breaks this rule, such as strict_valid:-2%; repeatable (default with --baseline: four)",
+        {"action": "append", "metavar": "RULE"},
+    ),
     _flag("require-pass", "require_pass", True, "an item also fails where the tests do not pass"),
 )
 

@@ -22,6 +22,23 @@ if TYPE_CHECKING:
     import pytest
 
 DEFAULT_STORE = Path(".repoagent/store.duckdb")
+SHAPING = (
+    "temperature",
+    "max_tokens",
+    "max_iters",
+    "max_loops",
+    "max_rollout_tokens",
+    "rollout_timeout",
+    "test_policy",
+    "test_timeout",
+    "runner",
+    "window",
+    "paraphrase",
+    "tool_protocol",
+    "parse",
+    "reflection",
+)
+"""The settings that shape a rollout besides task, model, index and seed."""
 
 
 def default_store() -> Path:
@@ -87,6 +104,8 @@ class Settings(BaseModel):
     ] = None
     store: Path = Field(default_factory=default_store)
     report: Path | None = None
+    baseline: Path | None = None
+    fail_on: tuple[str, ...] = ()
     limits: ItemLimits = ItemLimits()
 
     @property
@@ -94,32 +113,17 @@ class Settings(BaseModel):
         """Where each run has a folder of traces: ``traces``, or ``NAME.traces`` for a store of another name."""
         return self.store.with_name("traces" if self.store.name == DEFAULT_STORE.name else f"{self.store.stem}.traces")
 
+    def shaping(self) -> dict[str, Any]:
+        """The settings that shape a rollout, by name."""
+        return self.model_dump(mode="json", include=set(SHAPING))
+
     def settings_hash(self, prompt: str) -> str:
         """Names what shapes a rollout besides task, model, index and seed; 16 hex digits.
 
         Runs with the same hash may be pooled: where things are, what an item tolerates, retries, prices and the
         sandbox are not part of it, the system prompt (``prompt``, which shows the tools) is.
         """
-        shaping = self.model_dump(
-            mode="json",
-            include={
-                "temperature",
-                "max_tokens",
-                "max_iters",
-                "max_loops",
-                "max_rollout_tokens",
-                "rollout_timeout",
-                "test_policy",
-                "test_timeout",
-                "runner",
-                "window",
-                "paraphrase",
-                "tool_protocol",
-                "parse",
-                "reflection",
-            },
-        )
-        return canonical_sha256({**shaping, "system_prompt": prompt})[:16]
+        return canonical_sha256({**self.shaping(), "system_prompt": prompt})[:16]
 
     def agent(self) -> AgentSettings:
         """The part that the agent loop reads."""
@@ -137,7 +141,9 @@ class Settings(BaseModel):
 
     def recorded(self) -> dict[str, Any]:
         """What a trace and the store keep of the settings."""
-        return self.model_dump(mode="json", exclude={"store", "report", "limits", "quixbugs", "model"})
+        return self.model_dump(
+            mode="json", exclude={"store", "report", "limits", "quixbugs", "model", "baseline", "fail_on"}
+        )
 
 
 def make_settings(given: dict[str, Any]) -> Settings:
@@ -174,7 +180,5 @@ def from_pytest(config: pytest.Config) -> Settings:
     }
     settings = make_settings(given)
     start = config.invocation_params.dir
-    places: dict[str, Any] = {"store": start / settings.store}
-    if settings.report is not None:
-        places["report"] = start / settings.report
-    return settings.model_copy(update=places)
+    given_files = {"store": settings.store, "report": settings.report, "baseline": settings.baseline}
+    return settings.model_copy(update={name: start / file for name, file in given_files.items() if file is not None})

@@ -58,6 +58,8 @@ PLACES = {
     "price": (1.0, 1.0),
     "store": Path("x"),
     "report": Path("x"),
+    "baseline": Path("x"),
+    "fail_on": ("parse_errors<=3",),
     "limits": {"max_parse_errors": 3},
 }
 

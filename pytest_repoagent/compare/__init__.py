@@ -1,0 +1,1 @@
+"""Whether one set of rollouts is better than another."""
