@@ -100,7 +100,7 @@ def _adopt(config: pytest.Config, engine: Engine) -> None:
 
 def _default_path(config: pytest.Config) -> Path:
     own = config.rootpath / "eval"
-    return own if own.is_dir() else bundled.items_dir()
+    return own if any(own.rglob("*.py")) else bundled.items_dir()  # it may hold baselines only
 
 
 class _WorkerSetup:
