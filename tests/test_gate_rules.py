@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ NAMES = st.sampled_from(sorted(METRICS))
 NUMBERS = st.decimals(0, 1, places=3).map(str)
 
 
-def values(metric: str, *tasks: list[float | None]) -> dict[str, dict[str, list[float | None]]]:
+def values(metric: str, *tasks: Sequence[float | None]) -> dict[str, dict[str, list[float | None]]]:
     return {f"t/{number}": {metric: list(of_task)} for number, of_task in enumerate(tasks)}
 
 

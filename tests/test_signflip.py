@@ -11,10 +11,13 @@ from pytest_repoagent.compare.signflip import signflip_p
 
 
 def by_definition(differences: list[Fraction]) -> Fraction:
-    observed = abs(sum(differences))
+    observed = abs(sum(differences, Fraction()))
     signs = list(product((1, -1), repeat=len(differences)))
     return Fraction(
-        sum(abs(sum(s * d for s, d in zip(choice, differences, strict=True))) >= observed for choice in signs),
+        sum(
+            abs(sum((s * d for s, d in zip(choice, differences, strict=True)), Fraction())) >= observed
+            for choice in signs
+        ),
         len(signs),
     )
 
