@@ -163,5 +163,5 @@ def _warnings(a: Arm, b: Arm, tasks: Sequence[str]) -> list[str]:
 
 def rollouts_each(arm: Arm, tasks: Sequence[str]) -> str:
     """How many rollouts of each task an arm has: ``8``, or ``6-8``."""
-    counts = sorted({len(arm.tasks[task]) for task in tasks})
+    counts = sorted({len(arm.tasks[task]["seed"]) for task in tasks})
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
