@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from textwrap import indent
 
 from rich.console import Console, ConsoleRenderable
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
@@ -25,9 +25,9 @@ def show(rollout: Rollout, console: Console) -> None:
 
 
 def _parts(rollout: Rollout) -> Iterator[ConsoleRenderable]:
-    yield Text(f"{rollout.task_id}, {_plain(rollout.model)}, rollout {rollout.index} of run {rollout.run_id}", "bold")
+    yield _text(f"{rollout.task_id}, {rollout.model}, rollout {rollout.index} of run {rollout.run_id}", "bold")
     facts = f"seed {rollout.seed}, {rollout.steps} steps, {rollout.duration_s:.1f} s, outcome {rollout.outcome}"
-    yield Text(facts, "dim")
+    yield _text(facts, "dim")
     for message in rollout.trajectory[0].new_messages if rollout.trajectory else ():
         yield from _block(message["role"], message["content"])
     for step in rollout.trajectory:
@@ -46,12 +46,12 @@ def _parts(rollout: Rollout) -> Iterator[ConsoleRenderable]:
 
 
 def _step(step: Step) -> Iterator[ConsoleRenderable]:
-    title = Text(f"step {step.index} ", "bold")
-    title.append(_plain(str(step.action.get("name", "final")) if step.action else "no action"), "bold")
-    for code in (step.error_code, step.tool_code):
-        if code:
-            title.append(f" {_plain(code)}", "bold red")
-    title.append("".join(f" {flag}" for flag in step.flags), "yellow")
+    what = step.action.get("name", "final") if step.action else "no action"
+    codes = [code for code in (step.error_code, step.tool_code) if code]
+    title = Text(" ").join(
+        [_text(f"step {step.index} {what}", "bold"), *(_text(code, "bold red") for code in codes)]
+        + [_text(flag, "yellow") for flag in step.flags]
+    )
     yield Rule(title, style="red" if step.error_code or step.executed_ok is False else "dim")
     yield from _block("raw", step.raw)
     if step.error_code:
@@ -65,20 +65,20 @@ def _step(step: Step) -> Iterator[ConsoleRenderable]:
 def _test_run(test_run: TestRun) -> Iterator[ConsoleRenderable]:
     counts = "".join(f", {count} {outcome}" for outcome, count in test_run.counts.items())
     passed = test_run.passed
-    yield Text(f"tests {'PASS' if passed else 'FAIL'}: {test_run.reason}{counts}", "green" if passed else "red")
-    yield Padding(Text(_plain(test_run.text)), (0, 0, 0, 2))
+    yield _text(f"tests {'PASS' if passed else 'FAIL'}: {test_run.reason}{counts}", "green" if passed else "red")
+    yield _text(indent(test_run.text, "  "))
 
 
 def _diff(diff: str) -> Iterator[ConsoleRenderable]:
-    yield Text("diff", "bold")
+    yield _text("diff", "bold")
     for line in diff.splitlines() or ["nothing was changed"]:
-        yield Text(_plain(line), _DIFF_STYLES.get(line[:1], ""))
+        yield _text(line, _DIFF_STYLES.get(line[:1], ""))
 
 
 def _block(label: str, text: str, style: str = "") -> Iterator[ConsoleRenderable]:
-    yield Text(label, "bold dim")
-    yield Padding(Text(_plain(text), style), (0, 0, 0, 2))
+    yield _text(label, "bold dim")
+    yield _text(indent(text, "  "), style)
 
 
-def _plain(text: str) -> str:
-    return _HIDDEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+def _text(text: str, style: str = "") -> Text:
+    return Text(_HIDDEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text), style)

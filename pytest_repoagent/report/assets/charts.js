@@ -8,7 +8,6 @@ function showCharts(overview) {
     const options = {
       ast: true, // expressions are interpreted: the page's policy forbids eval
       actions: false,
-      logLevel: 1, // errors alone: it warns of widths that it fits as it should
       renderer: "svg",
       defaultStyle: false,
       tooltip: { disableDefaultStyle: true },
@@ -98,7 +97,7 @@ function errorMix(overview) {
   const shown = codes(overview);
   return {
     data: { values: overview.errors.filter((row) => shown.includes(row.code)) },
-    height: { step: 9, for: "offset" },
+    height: { step: 11, for: "offset" },
     mark: "bar",
     encoding: {
       y: { field: "code", type: "nominal", title: null, sort: shown },
@@ -118,7 +117,7 @@ function lengths(overview) {
     height: 220,
     mark: "bar",
     encoding: {
-      x: { field: "steps", type: "ordinal", title: "steps", scale, axis: { labelAngle: 0, labelOverlap: true } },
+      x: { field: "steps", type: "ordinal", title: "steps", scale, axis: { labelAngle: 0, labelOverlap: true, labelSeparation: 6 } },
       xOffset: { field: "arm" },
       y: { field: "rollouts", type: "quantitative", title: "rollouts", axis: { tickMinStep: 1 } },
       color: { field: "arm", title: null },
