@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,7 @@ def _charts_library() -> str:
         raise UsageError(
             "the report's charts need the package vl-convert-python; `pip install 'pytest-repoagent[report]'`"
         ) from None
-    bundle: Callable[[], str] = vl_convert.javascript_bundle
-    return _inlinable(bundle())
+    return _inlinable(vl_convert.javascript_bundle())
 
 
 def _asset(name: str) -> str:

@@ -70,7 +70,9 @@ class Recorded:
     def lots(self, ids: Sequence[str]) -> Iterator[list[Row]]:
         """The traces of these rollouts in this order, ``LOT`` at a time: ``steps, tests, ending`` of each."""
         for some in _batches(ids, _READ_AT_ONCE):
-            steps, tests, endings = (self._of_rollouts(file, some) for file in ("steps.sql", "tests.sql", "endings.sql"))
+            steps, tests, endings = (
+                self._of_rollouts(file, some) for file in ("steps.sql", "tests.sql", "endings.sql")
+            )
             traces = [{"steps": steps[id], "tests": tests[id], "ending": endings[id][0]} for id in some]
             yield from _batches(traces, LOT)
 
