@@ -21,7 +21,7 @@ from sft_data import make
 from pytest_repoagent.report.page import write_report
 
 REPEATS = 5
-SHOWN = (("light", 1200, 1000, "summary"), ("dark", 1200, 800, "trace"), ("light", 390, 800, "phone"))
+SHOWN = (("light", 1200, 1000, "summary"), ("dark", 1100, 640, "trace"), ("light", 390, 700, "phone"))
 
 
 def main() -> None:
