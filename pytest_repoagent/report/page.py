@@ -82,7 +82,7 @@ def _charts_library() -> str:
         raise UsageError(
             "the report's charts need the package vl-convert-python; `pip install 'pytest-repoagent[report]'`"
         ) from None
-    return _inlinable(vl_convert.javascript_bundle())
+    return _inlinable(vl_convert.javascript_bundle(None))
 
 
 def _asset(name: str) -> str:
