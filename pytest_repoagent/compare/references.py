@@ -63,6 +63,26 @@ def _named(reference: str, candidates: Sequence[Candidate], store: Path) -> list
             raise UsageError(f"{store} has no rollout of the model {spec}; it has {has}")
         return named
     where, slash, model = reference.partition("/")
+    found = _runs(where, candidates, store)
+    named = [one for one in found if not slash or one["model"] == model]
+    models = sorted({one["model"] for one in named or found})
+    if len(models) > 1 or not named:
+        these = " or ".join(f"{where}/{one}" for one in models)
+        raise UsageError(f"{reference} is not rollouts of one model; name {these}")
+    return named
+
+
+def find_runs(where: str, store: Path) -> list[str]:
+    """The ids, newest first, of the runs that ``last``, a run's id or its beginning, or a tag names.
+
+    Raises:
+        UsageError: there is nothing of that name, or it is ambiguous.
+    """
+    return list(dict.fromkeys(one["run_id"] for one in _runs(where, query_dicts(store, _sql("candidates.sql")), store)))
+
+
+def _runs(where: str, candidates: Sequence[Candidate], store: Path) -> list[Candidate]:
+    """All models of some runs."""
     newest = candidates[0]["run_id"] if candidates else None
     found = (
         [one for one in candidates if where == "last" and one["run_id"] == newest]
@@ -74,12 +94,7 @@ def _named(reference: str, candidates: Sequence[Candidate], store: Path) -> list
         raise UsageError(f"{store} has no run with the id or tag {where!r}; `repoagent runs` lists the runs")
     if found[0]["tag"] != where and len({one["run_id"] for one in found}) > 1:
         raise UsageError(f"several runs begin with {where!r}; `repoagent runs` lists the runs")
-    named = [one for one in found if not slash or one["model"] == model]
-    models = sorted({one["model"] for one in named or found})
-    if len(models) > 1 or not named:
-        these = " or ".join(f"{where}/{one}" for one in models)
-        raise UsageError(f"{reference} is not rollouts of one model; name {these}")
-    return named
+    return found
 
 
 def _shaping(settings: str | None) -> dict[str, Any]:
