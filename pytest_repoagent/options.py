@@ -83,6 +83,12 @@ OPTIONS: tuple[Option, ...] = (
         "at the end, compare with a run, tag, model:NAME or baseline file, as `repoagent compare` does",
         {"metavar": "REF"},
     ),
+    Option("baseline", "judge the run against this baseline file", {"metavar": "FILE"}),
+    Option(
+        "fail-on",
+        "fail the run that breaks this rule, such as strict_valid:-2%; repeatable (default with --baseline: four)",
+        {"action": "append", "metavar": "RULE"},
+    ),
     _flag("require-pass", "require_pass", True, "an item also fails where the tests do not pass"),
 )
 
@@ -99,7 +105,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Register the prefixed forms and the ini settings."""
     group = parser.getgroup("repoagent", "repo agents: evaluate models on bug-fixing tasks")
     for option in OPTIONS:
-        group.addoption(f"--repoagent-{option.name}", help=option.help, **_attrs(option))
+        group.addoption(f"--repoagent-{option.name}", help=option.help.replace("%", "%%"), **_attrs(option))
     for name, help, kind, default in INI:
         parser.addini(name, help, type=kind, default=default)  # type: ignore[arg-type]
 

@@ -10,11 +10,12 @@ import pytest
 from store_factory import bad, events, final, read, write
 
 from pytest_repoagent.cli import main
-from pytest_repoagent.compare.arms import Arm, Attempt, Identity
+from pytest_repoagent.compare.arms import Arm, Identity
 from pytest_repoagent.compare.comparison import compare
 from pytest_repoagent.compare.inference import sign_flip_p, wilson
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.fold import fold
+from pytest_repoagent.store.values import COLUMNS
 from pytest_repoagent.store.writer import StoreWriter
 
 SAME: dict[str, Any] = {
@@ -28,9 +29,13 @@ SAME: dict[str, Any] = {
 def arm(name: str, passes: Sequence[Sequence[int]], **values: Sequence[Sequence[float | None]]) -> Arm:
     """An arm whose task i has a rollout per number of ``passes[i]``."""
     columns = {"pass_rate": passes, **values}
-    tasks = {
-        f"t/{i:02}": [Attempt(seed, {c: columns[c][i][seed] for c in columns}) for seed in range(len(passes[i]))]
-        for i in range(len(passes))
+    tasks: dict[str, dict[str, Sequence[float | None]]] = {
+        f"t/{i:02}": {
+            **{column: [None] * len(made) for column in COLUMNS},
+            "seed": list(range(len(made))),
+            **{column: columns[column][i] for column in columns},
+        }
+        for i, made in enumerate(passes)
     }
     return Arm(name, Identity(model=name, **SAME), tasks)
 
@@ -90,13 +95,14 @@ def test_steps_of_rollouts_that_both_finished_are_paired_by_seed() -> None:
 
 def test_what_a_reader_must_know_comes_first() -> None:
     a = arm("a", [[0, 0], [1, 1], [0, 0]])
-    b = Arm("b", a.identity.model_copy(update={"model": "b"}), {"t/00": a.tasks["t/00"][:1], "x": []}, spoiled=2)
+    first = {column: values[:1] for column, values in a.tasks["t/00"].items()}
+    b = Arm("b", a.identity.model_copy(update={"model": "b"}), {"t/00": first, "x": first}, spoiled=2)
     (one,) = compare([a, b])
     text = "\n".join(one.warnings)
     assert "2 tasks are only in a and left out: t/01, t/02" in text
     assert "2 rollouts of b were spoiled" in text
     assert "rollouts of each task differ: 2 of a, 1 of b" in text
-    assert "1 tasks are too few" in text
+    assert "1 task(s) are too few" in text
 
 
 @pytest.mark.parametrize(
@@ -117,6 +123,22 @@ def test_other_conditions_are_refused_or_said(change: dict[str, Any], words: str
     assert words in compare([a, b], anyway=True)[0].warnings[0]
 
 
+def test_a_set_of_rollouts_is_not_compared_with_itself(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "aaa1", "model:good"]) == 4
+    assert "both have the rollouts of good in aaa1" in capsys.readouterr().err
+
+
+def test_more_arms_need_more_tasks() -> None:
+    a, b, c = (arm(name, [[0]] * 8) for name in "abc")
+    assert not compare([a, b])[0].warnings
+    assert "too few to show a difference in one of 8 metrics" in compare([a, b, c])[0].warnings[0]
+
+
+def test_what_could_not_be_shown_is_not_called_detectable() -> None:
+    few, enough = (rows(arm("a", [[0]] * n), arm("b", [[1]] * (n - 1) + [[0]]))["pass_rate"] for n in (7, 8))
+    assert (few.effect.detectable, enough.effect.detectable is None) == (None, False)
+
+
 def test_nothing_in_common_is_refused() -> None:
     a = arm("a", [[0]])
     with pytest.raises(UsageError, match="no task in common"):
@@ -135,6 +157,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     recorded = []
 
     def add(run: str, model: str, steps: Any, tag: str | None = None, hour: int = 9, **facts: Any) -> None:
+        facts = {"settings_hash": "0123456789abcdef", **facts}
         for n in range(3):
             made = events(
                 steps, run_id=run, model=model, task=f"quixbugs/t{n}",
@@ -153,16 +176,16 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_references(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "aaa1", "nightly/poor", "model:good", "--format=json"]) == 0
+    assert main(["compare", "nightly/poor", "aaa1", "model:good", "--format=json"]) == 0
     first, second = json.loads(capsys.readouterr().out)["comparisons"]
-    assert first["a"]["identity"]["runs"] == ["aaa1"]
-    assert (first["b"]["identity"]["model"], first["b"]["identity"]["runs"]) == ("poor", ["bbb1"])
+    assert first["b"]["identity"]["runs"] == ["aaa1"]
+    assert (first["a"]["identity"]["model"], first["a"]["identity"]["runs"]) == ("poor", ["bbb1"])
     assert second["b"]["identity"]["runs"] == ["bbb1", "aaa2", "aaa1"]
     assert second["b"]["rollouts"] == {f"quixbugs/t{n}": 3 for n in range(3)}
     strict = first["metrics"]["strict_valid"]
-    assert (strict["a"], strict["b"], strict["effect"]["mean"], strict["effect"]["p"]) == (1, 0.5, -0.5, 0.25)
-    assert first["metrics"]["pass_rate"]["effect"]["mean"] == -1
-    assert first["metrics"]["steps, both finished"]["effect"]["mean"] == -1
+    assert (strict["a"], strict["b"], strict["effect"]["mean"], strict["effect"]["p"]) == (0.5, 1, 0.5, 0.25)
+    assert first["metrics"]["pass_rate"]["effect"]["mean"] == 1
+    assert first["metrics"]["steps, both finished"]["effect"]["mean"] == 1
     assert first["metrics"]["cost_usd"]["effect"] is None
 
 
@@ -174,8 +197,8 @@ def test_references(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("nightly", "name nightly/good or nightly/poor"),
         ("nightly/other", "name nightly/good or nightly/poor"),
         ("model:other", "no rollout of the model other; it has good, poor"),
-        ("ccc", "settings_hash other, not abc"),
-        ("missing.json", "missing.json cannot be read"),
+        ("ccc", "settings_hash other, not 0123456789abcdef"),
+        ("missing.json", "missing.json: cannot be read"),
     ],
 )
 def test_a_wrong_reference_is_one_sentence(
@@ -188,24 +211,15 @@ def test_a_wrong_reference_is_one_sentence(
 
 
 def test_a_baseline_file(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "aaa1", "aaa2", "--format=json"]) == 0
-    identity = json.loads(capsys.readouterr().out)["comparisons"][0]["a"]["identity"]
-    tasks = {f"quixbugs/t{n}": {"pass_rate": [0, 1], "strict_valid": [0.5, None]} for n in range(3)}
-    baseline = store.with_name("base.json")
-    baseline.write_text(json.dumps({"schema": 1, "identity": {**identity, "created": "x"}, "tasks": tasks}))
-    assert main(["compare", str(baseline), "aaa1", "--format=json"]) == 0
-    (one,) = json.loads(capsys.readouterr().out)["comparisons"]
-    assert one["metrics"]["pass_rate"]["effect"]["mean"] == 0.5
-    assert one["metrics"]["strict_valid"]["a"] == 0.5
-    assert one["metrics"]["steps"]["tasks"] == 0
-    mistakes: list[tuple[dict[str, Any], str]] = [
-        ({"schema": 2}, "schema: "),
-        ({"tasks": {"t": {"steps": [1], "tokens": []}}}, "[0, 1]"),
-    ]
-    for wrong, words in mistakes:
-        baseline.write_text(json.dumps({"schema": 1, "identity": identity, "tasks": tasks, **wrong}))
-        assert main(["compare", str(baseline), "aaa1"]) == 4
-        assert words in capsys.readouterr().err
+    assert main(["baseline", "save", "nightly/poor", "poor"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "eval/baselines/poor.json", "last/good", "--format=json"]) == 0
+    (from_file,) = json.loads(capsys.readouterr().out)["comparisons"]
+    assert main(["compare", "bbb1/poor", "bbb1/good", "--format=json"]) == 0
+    (from_store,) = json.loads(capsys.readouterr().out)["comparisons"]
+    assert from_file["a"]["name"] == "poor.json"
+    assert from_file["metrics"]["pass_rate"]["effect"]["mean"] == 1
+    assert from_file["metrics"] == from_store["metrics"]
 
 
 def test_markdown_is_one_table_and_text_warns(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +237,7 @@ def test_live(pytester: pytest.Pytester) -> None:
     eval_kit.run(pytester, "--model=fake:x", "--tag=before")
     done = eval_kit.run(pytester, "--model=fake:nonsense@alpha", "--compare-to=before", "-n2")
     done.stdout.fnmatch_lines(
-        ["*compared with before*", "A: before = fake:x*", "tiny: 4 tasks in both", "strict_valid *"]
+        ["*compared with before*", "A: before = fake:x*", "tiny: 4 task(s) in both", "strict_valid *"]
     )
     refused = eval_kit.run(pytester, "--model=fake:x", "--compare-to=before", "--max-iters=3")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR

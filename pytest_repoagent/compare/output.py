@@ -65,7 +65,7 @@ def _marked(comparison: Comparison) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|" else letter for letter in text)
+    return "".join(f"&#{ord(letter)};" if letter in "\\`*_[]<>|@#&" else letter for letter in " ".join(text.split()))
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -73,7 +73,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    rollouts = {task: len(attempts) for task, attempts in arm.tasks.items()}
+    rollouts = {task: len(of_task["seed"]) for task, of_task in arm.tasks.items()}
     return {
         "name": arm.name,
         "identity": arm.identity.model_dump(mode="json"),
