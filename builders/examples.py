@@ -14,13 +14,15 @@ class State(NamedTuple):
 
     Attributes:
         messages: the prompt, from the system message to a user's.
-        state_hash: ``prompt_sha256`` of the recorded prompt, which ``messages`` were checked against.
+        state_hash: ``prompt_sha256`` of the recorded prompt.
+        prompt_sha256: of ``messages``; another than ``state_hash`` where they were rendered differently.
         rollout_id, run_id, step: the recorded step whose prompt this is.
         task_id, family, model: of that rollout.
     """
 
     messages: tuple[Message, ...]
     state_hash: str
+    prompt_sha256: str
     rollout_id: str
     run_id: str
     step: int

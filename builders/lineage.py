@@ -26,6 +26,7 @@ _COLUMNS = {
     "step": "INTEGER",  # the last one learned
     "steps": "INTEGER[]",  # every one learned
     "state_hash": "VARCHAR",  # prompt_sha256 of the recorded step
+    "prompt_sha256": "VARCHAR",  # of the prompt in the row, which --window and --truncate-results change
     "task_id": "VARCHAR",
     "family": "VARCHAR",
     "model": "VARCHAR",
@@ -53,6 +54,7 @@ def line(file: str, number: int, example: Example) -> str:
         state.step,
         [*steps, state.step],
         _quoted(state.state_hash),
+        _quoted(state.prompt_sha256),
         _quoted(state.task_id),
         _quoted(state.family),
         _quoted(state.model),

@@ -66,6 +66,7 @@ class RecordedRollout(NamedTuple):
         return State(
             step.messages,
             step.state_hash,
+            step.state_hash,
             self.rollout_id,
             self.run_id,
             step.step,

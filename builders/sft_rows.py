@@ -70,8 +70,8 @@ class SftRows:
         state = rollout.state(step)
         if self.window is not None or self.truncate_results:
             window = self.window or step.window
-            messages = render.apply_window(step.conversation, window)
-            state = state._replace(messages=tuple(map(self._cut, messages)))
+            messages = tuple(map(self._cut, render.apply_window(step.conversation, window)))
+            state = state._replace(messages=messages, prompt_sha256=render.prompt_sha256(messages))
         tags = [f"success:{'unknown' if rollout.success is None else 'yes' if rollout.success else 'no'}"]
         if step.recovers is not None:
             tags.append(f"recovery:{step.recovers}")
