@@ -239,8 +239,9 @@ def connect(key: str, base_url: str | None, timeout_s: float) -> Together:
     """The SDK's client, which never repeats a request by itself; connections open when they are needed."""
     from together import DefaultHttpxClient, Timeout, Together
 
-    http = DefaultHttpxClient(mounts=dict.fromkeys(_LOOPBACK))  # the environment's proxies serve other hosts
     timeout = Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
+    proxies = dict.fromkeys(_LOOPBACK)  # the environment's serve other hosts
+    http = DefaultHttpxClient(mounts=proxies, timeout=timeout)
     return Together(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=http)
 
 
