@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser, method: Method) -> None:
     start.add_argument("--from-job", metavar="JOB", help="start from the last checkpoint of this job")
     group = parser.add_argument_group("how to train")
     group.add_argument("--full", action="store_true", help="train all weights instead of LoRA's")
-    group.add_argument("--lora-r", type=count, metavar="R", help="LoRA's rank (default: 16, or that of --from-job)")
-    group.add_argument("--lora-alpha", type=count, metavar="A", help="LoRA's scale (default: twice the rank)")
+    group.add_argument("--lora-r", type=_positive, metavar="R", help="LoRA's rank (default: 16, or that of --from-job)")
+    group.add_argument("--lora-alpha", type=_positive, metavar="A", help="LoRA's scale (default: twice the rank)")
     group.add_argument("--lora-modules", metavar="LIST", help="(default: all-linear, or those of --from-job)")
-    group.add_argument("--epochs", type=count, default=_EPOCHS[method], metavar="N", help="(default: %(default)s)")
-    group.add_argument("--batch-size", default="max", metavar="N|max", help="rows (default: max)")
+    group.add_argument("--epochs", type=_positive, default=_EPOCHS[method], metavar="N", help="(default: %(default)s)")
+    group.add_argument("--batch-size", type=_batch, default="max", metavar="N|max", help="rows (default: max)")
     group.add_argument(
         "--learning-rate", type=number, default=_LEARNING_RATE[method], metavar="LR", help="(default: %(default)s)"
     )
@@ -131,15 +131,13 @@ def _hyperparameters(args: argparse.Namespace, parent: LoraSettings | None) -> H
             training=training,
             n_epochs=args.epochs,
             n_evals=args.n_evals,
-            batch_size=args.batch_size if args.batch_size == "max" else count(args.batch_size),
+            batch_size=args.batch_size,
             learning_rate=args.learning_rate,
             warmup_ratio=args.warmup_ratio,
             seed=args.seed,
             dpo_beta=vars(args).get("dpo_beta"),
             rpo_alpha=vars(args).get("rpo_alpha"),
         )
-    except argparse.ArgumentTypeError as error:
-        raise UsageError(f"--batch-size: {error}, and not max") from None
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0]).removeprefix("n_").replace("_", "-")
@@ -183,6 +181,17 @@ def _recorded_training(store: Path, target: Target) -> LoraSettings | None:
             "nobody knows how it was trained; leave --dry-run out"
         )
     return LoraSettings.model_validate(json.loads(row["request"])["training_type"])
+
+
+def _positive(text: str) -> int:
+    value = count(text)
+    if not value:
+        raise argparse.ArgumentTypeError("'0' is not a whole number from 1")
+    return value
+
+
+def _batch(text: str) -> int | str:
+    return text if text == "max" else _positive(text)
 
 
 if __name__ == "__main__":

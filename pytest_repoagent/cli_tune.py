@@ -61,7 +61,11 @@ def _job_command(commands: Any, name: str, help: str, handler: Any) -> argparse.
 def _submit(args: argparse.Namespace) -> int:
     from builders.finetune_together import run
 
-    job_id = run(args, args.method)
+    try:
+        job_id = run(args, args.method)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here, and makes no second job if there is one already")
+        return 130
     if job_id is None:
         return 0
     if args.watch:
@@ -81,15 +85,16 @@ def _follow(job_id: str, store: Path) -> int:
     from builders.tuning.watch import watch
 
     how = f"`repoagent tune watch {job_id}` goes on from here, `repoagent tune cancel {job_id}` stops it"
+    api = Api()
     try:
-        job = watch(Api(), store, job_id, partial(print, flush=True))
+        job = watch(api, store, job_id, partial(print, flush=True))
     except KeyboardInterrupt:
         print(f"no longer watching; the job goes on: {how}")
         return 130
     except NotThere:
         raise
     except RepoAgentError as error:
-        raise type(error)(f"{error}; the job is left alone: {how}") from None
+        raise type(error)(f"{str(error).rstrip('.')}; the job is left alone: {how}") from None
     cost = "" if job.cost_usd is None else f", {usd(job.cost_usd)}"
     if job.status != "completed":
         print(

@@ -13,7 +13,7 @@ from loopback import Answer
 from process_kit import eventually
 from test_tune_faults import FAULTS
 from together_server import HARDWARE, Endpoint, TogetherServer
-from tune_kit import completed, process, service, sft, sft_file, tune
+from tune_kit import finished, process, service, sft, sft_file, tune
 
 from builders.tuning import api
 from pytest_repoagent.store import reader
@@ -46,10 +46,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Together
 
 
 @pytest.fixture
-def job(server: TogetherServer, capsys: Caught) -> str:
-    job_id = completed(server)
-    capsys.readouterr()
-    return job_id
+def job(server: TogetherServer) -> str:
+    return finished(server)
 
 
 def deploy(job: str, *words: str) -> int:
@@ -187,7 +185,7 @@ def test_undeploy_needs_no_store_that_knows_it(server: TogetherServer, job: str,
 def test_a_signal_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     sft_file(tmp_path)
     with service(monkeypatch, tmp_path) as server:
-        job = completed(server)
+        job = finished(server)
         serving = process("deploy", job, "--max-usd", "5", "--for", "1h")
         assert eventually(lambda: len(server.seen("GET", f"{_ENDPOINTS}/.*/deployments/.*")) > 1, 60)
         os.kill(serving.pid, number)

@@ -238,12 +238,14 @@ def test_a_killed_watch_is_taken_up(slow_server: TogetherServer) -> None:
     assert [each["status"] for each in row(job_id)["status_history"]] == ["pending", "running", "completed"]
 
 
-def test_killed_between_creation_and_its_reply(slow_server: TogetherServer) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ended_between_creation_and_its_reply(slow_server: TogetherServer, number: signal.Signals) -> None:
     slow_server.fault(*CREATE, Answer(delay_s=30.0), after=True)
     submitting = process("together", "sft", "train.jsonl", "--model", slow_server.tunable[0], "--max-usd", "1")
     assert eventually(lambda: slow_server.jobs, 60)
-    submitting.kill()
-    submitting.communicate()
+    os.kill(submitting.pid, number)
+    out, _ = submitting.communicate(timeout=60)
+    assert "makes no second job" in out or number == signal.SIGKILL
     [job_id] = slow_server.jobs
     assert sft() == 0
     assert list(slow_server.jobs) == [job_id]

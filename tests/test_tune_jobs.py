@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +17,11 @@ import together
 from loopback import Answer
 from rollout_kit import train_rollout
 from together_server import BASE, TogetherServer
-from tune_kit import KEY, completed, pairs_file, row, service, sft, sft_file, tune
+from tune_kit import KEY, completed, finished, pairs_file, row, service, sft, sft_file, tune
 
+from builders.tuning import api, submit
 from pytest_repoagent.cli import main
+from pytest_repoagent.errors import RepoAgentError
 from pytest_repoagent.store.writer import StoreWriter
 
 Caught = pytest.CaptureFixture[str]
@@ -64,6 +70,22 @@ def test_sft_then_dpo_from_its_checkpoint_then_chat(server: TogetherServer, tmp_
     assert dpo_row["model_object_id"].startswith("ml_")
     assert sft_row["cost_usd"] == pytest.approx((tmp_path / "train.jsonl").stat().st_size * 1e-6)
     assert sft_row["estimate_usd"] == pytest.approx(sft_row["cost_usd"])
+
+
+def test_the_documented_session(server: TogetherServer, tmp_path: Path) -> None:
+    """The commands of docs/tune.md that need a key, in their order, on the files and jobs that are here."""
+    page = (Path(__file__).parent.parent / "docs/tune.md").read_text()
+    commands = re.findall(r"^\$ repoagent tune (.*--max-usd.*)$", page, re.MULTILINE)
+    jobs_shown = list(dict.fromkeys(re.findall(r"ft-[0-9a-f-]+", "".join(commands))))
+    assert len(commands) == 3
+    for command in commands:
+        for shown, known in zip(jobs_shown, server.jobs, strict=False):
+            command = command.replace(shown, known)
+        command = re.sub(r'"pytest .*?"', f"'{sys.executable} -c pass'", command)
+        words = command.replace("datasets/sft", "train.jsonl").replace("datasets/pairs", "pairs.jsonl")
+        assert tune(*shlex.split(words)) == 0
+    assert [job.status for job in server.jobs.values()] == ["completed", "completed"]
+    assert server.made_endpoints == 1
 
 
 def test_a_dataset_with_validation(server: TogetherServer, tmp_path: Path) -> None:
@@ -179,6 +201,14 @@ def test_a_dry_run_does_not_guess_how_a_job_was_trained(server: TogetherServer, 
     assert "was not submitted with the store" in capsys.readouterr().err
 
 
+def test_the_builder_is_the_same_command(server: TogetherServer, tmp_path: Path, capsys: Caught) -> None:
+    words = ("sft", "train.jsonl", "--model", BASE, "--dry-run")
+    command = [sys.executable, "-m", "builders.finetune_together", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert tune("together", *words) == 0
+    assert done.stdout == capsys.readouterr().out
+
+
 # Nothing twice
 
 
@@ -235,10 +265,10 @@ def test_cancel(server: TogetherServer, capsys: Caught) -> None:
     assert "already cancelled" in capsys.readouterr().err
 
 
-def test_a_job_from_elsewhere_is_recorded_when_it_is_watched(server: TogetherServer, tmp_path: Path) -> None:
-    job_id = completed(server)
-    assert tune("watch", job_id, "--store", "other.duckdb") == 0
-    assert main(["jobs", "--store", "other.duckdb"]) == 0
+def test_a_job_from_elsewhere_is_recorded_when_it_is_watched(server: TogetherServer) -> None:
+    job_id = finished(server)
+    assert tune("watch", job_id) == 0
+    assert (row(job_id)["status"], row(job_id)["cost_usd"], row(job_id)["method"]) == ("completed", 0.5, None)
 
 
 # What is refused before anything is paid for
@@ -253,8 +283,10 @@ def test_a_job_from_elsewhere_is_recorded_when_it_is_watched(server: TogetherSer
         (["--learning-rate", "0.1"], "--learning-rate is 0.1, but Qwen/Qwen3.5-9B takes 1e-08 to 0.01"),
         (["--batch-size", "4"], "--batch-size is 4, but Qwen/Qwen3.5-9B takes 8 to 8"),
         (["--n-evals", "101"], "--n-evals is 101"),
-        (["--epochs", "0"], "--epochs: input should be greater than or equal to 1"),
-        (["--batch-size", "many"], "--batch-size: 'many' is not a whole number from 0, and not max"),
+        (["--epochs", "0"], "--epochs: '0' is not a whole number from 1"),
+        (["--lora-r", "0"], "--lora-r: '0' is not a whole number from 1"),
+        (["--batch-size", "many"], "--batch-size: 'many' is not a whole number"),
+        (["--warmup-ratio", "1.5"], "--warmup-ratio: input should be less than or equal to 1"),
         (["--full", "--lora-r", "8"], "--full trains all weights"),
         (["--max-usd", "0.0001"], "which is above --max-usd 0.0001; nothing was submitted"),
         (["--max-usd", "inf"], "--max-usd"),
@@ -347,11 +379,12 @@ def test_a_checkpoint_of_an_unfinished_job(server: TogetherServer, capsys: Caugh
         (["sft", "pairs.jsonl"], "is a row for preference in a file for sft"),
         (["dpo", "train.jsonl"], "is a row for sft in a file for preference"),
         (["sft", "nothing.jsonl"], "there is no such file"),
-        (["sft", "ask.py"], "is no dataset's folder and no .jsonl file"),
+        (["sft", "data.csv"], "is no dataset's folder and no .jsonl file"),
         (["sft", "."], "is no dataset of pytest-repoagent"),
     ],
 )
 def test_wrong_data(server: TogetherServer, words: list[str], said: str, capsys: Caught) -> None:
+    Path("data.csv").write_text("prompt,completion\n")
     assert tune("together", *words, "--model", BASE, "--max-usd", "1") == 4
     assert said in capsys.readouterr().err
     assert server.requests == []
@@ -408,6 +441,27 @@ def test_a_key_is_shown_and_kept_nowhere(server: TogetherServer, tmp_path: Path,
     assert tmp_path / ".repoagent/store.duckdb" in kept
     assert KEY not in out + err
     assert not [path for path in kept if KEY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("fault", [Answer(f"no {KEY}", status=403), Answer(f"{KEY}!", status=500), Answer(body=KEY)])
+def test_a_key_is_in_no_exception(server: TogetherServer, tmp_path: Path, fault: Answer) -> None:
+    """Nor in what hangs on one: its chain and the variables of its frames."""
+    server.fault("POST", "/v1/files", fault, times=99)
+    server.fault("GET", "/v1/fine-tunes", fault, times=99)
+    account = api.Api()
+    for call in (
+        lambda: account.upload(tmp_path / "train.jsonl"),
+        lambda: submit.create_once(account, {"suffix": "s"}),
+    ):
+        with pytest.raises(RepoAgentError) as caught:
+            call()
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert isinstance(error, RepoAgentError)
+            shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+            theirs = [line for line in shown.format() if "test_tune_jobs.py" not in line]
+            assert KEY not in "".join(theirs) + repr(error.args) + repr(vars(error))
+            error = error.__cause__ or error.__context__
 
 
 def test_a_foreign_list_of_statuses(server: TogetherServer) -> None:

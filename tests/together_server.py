@@ -319,7 +319,7 @@ class TogetherServer(LoopbackServer):
         return {"data": shown}
 
     def _hardware(self, request: Request) -> Json:
-        prices = {HARDWARE: 399, "2xnvidia-h200": 1098}
+        prices = {HARDWARE: 399, "2xh200": 1098}
         rows = [{"id": f"hw{at}", "name": each, "priceCentsPerHour": prices[each]} for at, each in enumerate(prices)]
         return {"object": "list", "data": rows}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from together_server import BASE, TogetherServer
+from together_server import BASE, TogetherServer, Tuning
 
 from builders.tuning import api, endpoint, files, submit, watch
 from pytest_repoagent.cli import main
@@ -79,6 +79,13 @@ def completed(server: TogetherServer) -> str:
     """Submit the supervised job and see it through; returns its id."""
     assert sft("--watch") == 0
     return next(iter(server.jobs))
+
+
+def finished(server: TogetherServer) -> str:
+    """A completed job that was submitted from elsewhere; returns its id."""
+    job = Tuning("ft-12345678-9abc", {"suffix": "elsewhere"}, BASE, 0.5, ["completed"])
+    server.jobs[job.id] = job
+    return job.id
 
 
 def process(*words: str) -> subprocess.Popen[str]:

@@ -63,7 +63,7 @@ def load(path: Path, method: Method) -> Data:
 
 
 def _check(path: Path, method: Method) -> File:
-    if path.suffix != ".jsonl":
+    if path.is_file() and path.suffix != ".jsonl":
         raise UsageError(f"{path}: is no dataset's folder and no .jsonl file, as Together takes")
     size = path.stat().st_size if path.is_file() else None
     with progress(f"checking {path.name}", size) as advance:

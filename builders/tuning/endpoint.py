@@ -59,11 +59,13 @@ def offer(api: Api, job_id: str) -> Offer:
         Configs,
     ).data
     machines = api.ask(lambda client: client.endpoints.hardware.with_raw_response.list().http_response, Instances).data
-    prices = {key: machine.price_cents_per_hour / 100 for machine in machines for key in (machine.id, machine.name)}
+    prices = {
+        _bare(name): machine.price_cents_per_hour / 100 for machine in machines for name in (machine.id, machine.name)
+    }
     offers = [
-        Offer(project, model, f"projects/{config.project_id}/configs/{config.id}", hardware, prices[hardware])
+        Offer(project, model, f"projects/{config.project_id}/configs/{config.id}", hardware, prices[_bare(hardware)])
         for config in configs
-        if (hardware := config.hardware) and hardware in prices
+        if (hardware := config.hardware) and _bare(hardware) in prices
     ]
     if not offers:
         raise UsageError(f"Together has no machine of a known price for the model of {job_id}; nothing was deployed")
@@ -221,6 +223,11 @@ def _page(api: Api, project: str, after: str | Omit) -> Endpoints:
 
 def _project(api: Api) -> str:
     return api.ask(lambda client: client.with_raw_response.whoami().http_response, Identity).project.id
+
+
+def _bare(hardware: str) -> str:
+    """Without the vendor, which configurations and machines name or leave out (as the SDK has it)."""
+    return hardware.lower().replace("nvidia-", "")
 
 
 def _name(job_id: str) -> str:

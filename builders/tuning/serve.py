@@ -93,7 +93,7 @@ def _removed(api: Api, store: Path, job_id: str, usd_per_hour: float, say: Say) 
                     say(f"{name} is removed")
             except RepoAgentError as error:
                 raise type(error)(
-                    f"{error}; the endpoint of {job_id} may be up at {usd(usd_per_hour)} an hour: "
+                    f"{str(error).rstrip('.')}; the endpoint of {job_id} may be up at {usd(usd_per_hour)} an hour: "
                     f"`repoagent tune undeploy {job_id}` removes it"
                 ) from None
 
@@ -101,7 +101,12 @@ def _removed(api: Api, store: Path, job_id: str, usd_per_hour: float, say: Say) 
 @contextmanager
 def _signals(handler: Any) -> Iterator[None]:
     """Handle what would end this process, such as a closed terminal, otherwise for the length of the block."""
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heeded = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN  # as nohup(1) leaves them
+    ]
+    before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:
