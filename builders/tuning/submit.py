@@ -78,10 +78,10 @@ def submit(api: Api, order: Order, store: Path, say: Say) -> Job:
     if order.preview:
         say(quote.check_masks(api, bounds.model_name, train_id, order.data.train))
     job, created = create_once(api, request)
+    say(f"{job.id}: {'submitted' if created else f'was submitted before and is {job.status}; no second one was made'}")
     known = None if created else jobs.find(store, job.id)
     if known is None or known["submitted_at"] is None:
         jobs.submitted(store, _row(order, request, estimate, job, bounds.model_name), sighting(job))
-    say(f"{job.id}: {'submitted' if created else f'was submitted before and is {job.status}; no second one was made'}")
     return job
 
 
