@@ -83,11 +83,7 @@ class ChatModel:
         """
         if not name:
             raise ModelConfigError(f"{server.provider} needs the name of a model: {server.provider}:NAME.")
-        if not re.fullmatch(r"[!-~]+", server.key):
-            raise ModelConfigError(
-                f"{server.key_variable} holds a blank, a line break or a character outside ASCII, as no key does: "
-                "set it again."
-            )
+        check_key(server.key, server.key_variable)
         self._server = server
         self._name = name
         self._context = context
@@ -153,7 +149,7 @@ class ChatModel:
             answer = attempt()
             if not isinstance(answer, _Failure) or not answer.retry or retried >= retries:
                 return answer, retried
-            sleep(_backoff_s(retried) if answer.after_s is None else answer.after_s)
+            sleep(backoff_s(retried) if answer.after_s is None else answer.after_s)
             retried += 1
 
     def _chat(self, body: dict[str, Any]) -> Reply | _Failure:
@@ -212,9 +208,7 @@ class ChatModel:
 
     def _say(self, what: str, detail: object) -> str:
         """One line for the user, the server's words clipped and without the key."""
-        text = " ".join(str(detail).split())
-        if len(self._server.key) >= _SHORTEST_SECRET:  # a placeholder such as "none" is a word of other texts
-            text = text.replace(self._server.key, "[key]")
+        text = without_key(detail, self._server.key)
         spec = f"{self._server.provider}:{self._name}"
         return f"{spec}: {what}: {text[:200]}" if text else f"{spec}: {what}"
 
@@ -225,18 +219,8 @@ class ChatModel:
         return self._clients[pid]
 
     def _connect(self) -> Together:
-        from together import DefaultHttpxClient, Timeout, Together
-
-        http = DefaultHttpxClient(mounts=dict.fromkeys(_LOOPBACK))  # the environment's proxies serve other hosts
-        weakref.finalize(self, _close, http, os.getpid())
-        timeout_s = self._context.request_timeout_s
-        client = Together(
-            api_key=self._server.key,
-            base_url=self._server.base_url,
-            timeout=Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
-            max_retries=0,
-            http_client=http,
-        )
+        client = connect(self._server.key, self._server.base_url, self._context.request_timeout_s)
+        weakref.finalize(self, _close, client, os.getpid())
         if self._server.provider != "together":
             client._custom_headers = {}  # TOGETHER_CUSTOM_HEADERS may hold secrets meant for Together
         return client
@@ -249,6 +233,36 @@ class _ChatConversation:
 
     def reply(self, messages: Sequence[Message]) -> Reply:
         return self.model.ask(messages, self.seed)
+
+
+def connect(key: str, base_url: str | None, timeout_s: float) -> Together:
+    """The SDK's client, which never repeats a request by itself; connections open when they are needed."""
+    from together import DefaultHttpxClient, Timeout, Together
+
+    timeout = Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
+    proxies = dict.fromkeys(_LOOPBACK)  # the environment's serve other hosts
+    http = DefaultHttpxClient(mounts=proxies, timeout=timeout)
+    return Together(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=http)
+
+
+def without_key(detail: object, key: str) -> str:
+    """What a server or the SDK said, on one line and without the key."""
+    text = " ".join(str(detail).split())
+    if len(key) >= _SHORTEST_SECRET:  # a placeholder such as "none" is a word of other texts
+        text = text.replace(key, "[key]")
+    return text
+
+
+def check_key(key: str, variable: str) -> None:
+    """Refuse what no HTTP header can carry.
+
+    Raises:
+        ModelConfigError: the key cannot be one.
+    """
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ModelConfigError(
+            f"{variable} holds a blank, a line break or a character outside ASCII, as no key does: set it again."
+        )
 
 
 def split_base_url(text: str) -> SplitResult:
@@ -267,7 +281,7 @@ def split_base_url(text: str) -> SplitResult:
     return url
 
 
-def _backoff_s(retried: int) -> float:
+def backoff_s(retried: int) -> float:
     """Half a second, doubling up to half a minute; less up to half of it, so that threads spread out."""
     return uniform(0.25, 0.5) * (1 << min(retried, 6))
 
@@ -277,6 +291,6 @@ def _encodable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _close(http: httpx.Client, pid: int) -> None:
+def _close(client: Together, pid: int) -> None:
     if os.getpid() == pid:
-        http.close()
+        client.close()
