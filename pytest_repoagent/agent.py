@@ -22,6 +22,7 @@ from pytest_repoagent.secrets import redact
 from pytest_repoagent.testrun.base import Verdict
 from pytest_repoagent.tools import Tool
 from pytest_repoagent.trace import Trace
+from pytest_repoagent.waiting import Stopwatch
 from pytest_repoagent.workspace import Refused, Workspace
 
 
@@ -32,7 +33,7 @@ class AgentSettings:
     Attributes:
         max_iters: model replies.
         max_loops: loop detections that end the rollout.
-        timeout_s: wall seconds, checked between steps.
+        timeout_s: seconds on the agent's watch, checked between steps.
         max_tokens_total: tokens of all calls together, checked before each call; None for no bound.
         test_policy: ``never``, ``on_write`` (after every write, and at the end) or ``final`` (at the end).
         window: ``full`` or ``last_k:N``.
@@ -64,7 +65,9 @@ class Agent:
         run_tests: Callable[[], Verdict],
         settings: AgentSettings,
         trace: Trace,
+        watch: Stopwatch | None = None,
     ) -> None:
+        """Begin; ``watch`` is what the rollout's time is taken with, by default all of it."""
         self.start = start
         self.workspace = workspace
         self.tools = tools
@@ -74,6 +77,7 @@ class Agent:
         self.specs = [tool.spec for tool in tools.values()]
         self.messages: list[Message] = render.opening(goal, self.specs, settings.test_policy)
         self.conduct = Conduct()
+        self.watch = watch or Stopwatch()
         self.started = time.monotonic()
         self.step_index = 0
         self.sent = 0
@@ -109,7 +113,7 @@ class Agent:
             return "loop"
         if self.step_index >= self.settings.max_iters:
             return "max_iters"
-        if time.monotonic() - self.started >= self.settings.timeout_s:
+        if self.watch.seconds >= self.settings.timeout_s:
             return "timeout"
         if limit is not None and sum(self.tokens.values()) >= limit:
             return "budget"

@@ -40,6 +40,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("suite", "suite name or file (default: quixbugs_heldout)", {"metavar": "NAME"}),
     Option("quixbugs", "QuixBugs work tree, git directory or URL (default: $QUIXBUGS_ROOT, else a cached clone)"),
     Option("rollouts", "rollouts per task and model (default: 1)", {"metavar": "N"}),
+    Option(
+        "concurrency",
+        "rollouts in flight in each process (default: 16 by all processes together for served models, else 1)",
+        {"metavar": "K"},
+    ),
     Option("seed", "seed of rollout 0; rollout i uses SEED+i (default: 0)", {"metavar": "SEED"}),
     Option("temperature", "sampling temperature (default: 0.2)", {"metavar": "T"}),
     Option("max-tokens", "tokens of one reply (default: 2048)", {"metavar": "N"}),

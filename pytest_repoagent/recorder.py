@@ -39,8 +39,10 @@ PASSING_BUSY_S = 0.2
 class Recorder:
     """Reads traces as items report them, writes them to the store in bursts, and judges completeness at the end."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, processes: int) -> None:
         """Make sure of the store, and pick up what earlier sessions finished and did not record.
+
+        ``processes`` is how many of them run rollouts.
 
         Raises:
             UsageError, InfrastructureError: the store cannot be used.
@@ -54,6 +56,7 @@ class Recorder:
         self.reported: set[str] = set()
         self.skipped: set[str] = set()
         self.trouble: list[str] = []
+        self.in_flight = _in_flight(engine.settings.concurrency or 1, processes)
         self.sandbox = isolation.describe(engine.runner().sandbox)
         self._check_report()
         prepare(self.store)
@@ -67,6 +70,7 @@ class Recorder:
             f"repoagent: {suite.name}, tasks {len(suite.tasks)}, rollouts of each {settings.rollouts}, "
             f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.shown}",
             f"repoagent: runner {settings.runner}, sandbox {self.sandbox}",
+            f"repoagent: {self.in_flight}",
         ]
         if self.earlier.written:
             lines.append(f"repoagent: recorded {self.earlier.written} rollouts that earlier sessions had finished")
@@ -75,8 +79,15 @@ class Recorder:
             lines.append(f"repoagent: {len(self.earlier.rejected)} traces cannot be read, such as {path}: {reason}")
         return lines
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Remember the session, which knows when it is to be stopped."""
+        self.session = session
+
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what was reported, and record finished rollouts in bursts."""
+        """Note what was reported, record finished rollouts in bursts, and tell the other processes to stop."""
+        if self.session.shouldfail or self.session.shouldstop:
+            self.engine.stop.put_up()
         if report.when == "call" or not report.passed:
             self.reported.add(report.nodeid)
         if report.skipped and report.when == "setup" and not hasattr(report, "wasxfail"):
@@ -90,6 +101,7 @@ class Recorder:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """After the workers have left, however they did, record the rest and say what is missing."""
+        self.engine.stop.put_up()
         try:
             return (yield)
         finally:
@@ -118,7 +130,7 @@ class Recorder:
             facts, warnings = isolation.summarise(run_sandbox(self.store, self.engine.run_id))
         except RepoAgentError as error:
             lines, facts, warnings = [f"no summary: {error}"], [], []
-        for line in [*lines, *facts]:
+        for line in [*lines, *facts, self.in_flight]:
             terminalreporter.write_line(line)
         for line in warnings:
             terminalreporter.write_line(line, yellow=True)
@@ -181,6 +193,14 @@ class Recorder:
             some = ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else "")
             return [f"{len(silent)} selected items did not run, the session was stopped: {some}", *lines]
         return [f"{item} was selected but never reported: lost" for item in silent] + lines
+
+
+def _in_flight(concurrency: int, processes: int) -> str:
+    if processes == 1:
+        return f"concurrency {concurrency}"
+    return (
+        f"concurrency {concurrency} in each of {processes} processes, up to {concurrency * processes} rollouts at once"
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from pytest_repoagent import bundled, registry
+from pytest_repoagent import bundled, output, registry
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
 from pytest_repoagent.models.base import RolloutKey
 from pytest_repoagent.models.replay import pin
 from pytest_repoagent.recorder import REPORT_ATTRIBUTE, Recorder
 from pytest_repoagent.settings import Settings, from_pytest
+from pytest_repoagent.stopping import Stopped
 from pytest_repoagent.suites import find_suite, load_suite
 
 if TYPE_CHECKING:
@@ -69,14 +71,16 @@ def _begin(config: pytest.Config) -> None:
         raise UsageError(
             f"{error}; --model={bare[0]} was taken for {parts.resolve(bare[0])}, providers are {own}"
         ) from None
-    config.pluginmanager.register(Recorder(engine), "repoagent-recorder")
+    processes = config.getoption("numprocesses", None) or 1
+    engine.choose_concurrency(processes)
+    config.pluginmanager.register(Recorder(engine, processes), "repoagent-recorder")
     if settings.compare_to is not None:
         from pytest_repoagent.compare.live import LiveComparison
 
         config.pluginmanager.register(LiveComparison(engine, settings.compare_to), "repoagent-compare")
     config.pluginmanager.register(_WorkerSetup(engine), "repoagent-workers")
     if config.getoption("dist", "no") == "no":
-        config.pluginmanager.register(_Plan(engine, "main"), "repoagent-plan")
+        _run_items(config, engine, "main")
     else:  # the workers run everything
         engine.close()
 
@@ -87,7 +91,13 @@ def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     settings = Settings.model_validate(given["settings"])
     engine = Engine(settings, load_suite(Path(given["suite_path"])), parts, given["run_id"], given["started_at"])
     _adopt(config, engine)
-    config.pluginmanager.register(_Plan(engine, workerinput["workerid"]), "repoagent-plan")
+    _run_items(config, engine, workerinput["workerid"])
+
+
+def _run_items(config: pytest.Config, engine: Engine, process: str) -> None:
+    config.pluginmanager.register(_Plan(engine, process), "repoagent-plan")
+    if (engine.settings.concurrency or 1) > 1:
+        config.pluginmanager.register(output.OutputPlugin(config), "repoagent-output")
 
 
 def _adopt(config: pytest.Config, engine: Engine) -> None:
@@ -121,9 +131,10 @@ class _WorkerSetup:
 
 
 class _Plan:
-    """Writes down which items of this process need which rollout, for the controller to compare with."""
+    """Knows which items of this process need which rollout: for the controller to compare with, and to start ahead."""
 
     def __init__(self, engine: Engine, process: str) -> None:
+        self._engine = engine
         self._path = engine.run_dir / "plans" / f"{process}.json"
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -132,6 +143,27 @@ class _Plan:
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(plan))
         partial.replace(self._path)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Keep rollouts in flight while the items run; those of other processes' items, too, to the end."""
+        if not session.testsfailed or session.config.option.continue_on_collection_errors:
+            self._engine.start_ahead(key for item in session.items if (key := _key(item)) and not _may_be_skipped(item))
+        finished = False
+        try:
+            result = yield
+            if not (session.shouldstop or session.shouldfail):
+                self._engine.finish()
+                finished = True
+            return result
+        finally:
+            if not finished:
+                self._engine.stop.put_up()
+
+
+def _may_be_skipped(item: pytest.Item) -> bool:
+    """Whether a mark may keep the item from asking for its rollout, which is then not to be run."""
+    return any(item.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
 
 
 def _key(item: pytest.Item) -> RolloutKey | None:
@@ -176,13 +208,24 @@ def settings_of(config: pytest.Config) -> Settings:
 
 
 def obtain(request: pytest.FixtureRequest, key: RolloutKey) -> Rollout:
-    """The rollout for the ``rollout`` fixture; a spoiled one fails the set-up, wrong settings stop the session."""
-    rollout = request.config.stash[ENGINE].run(key)
+    """The rollout for the ``rollout`` fixture; a spoiled one fails the set-up, wrong settings stop the session.
+
+    In a session that another process stopped, the item is skipped.
+    """
+    engine = request.config.stash[ENGINE]
+    try:
+        rollout = engine.run(key)
+    except Stopped:
+        request.session.shouldstop = request.session.shouldstop or "another process stopped the session"
+        pytest.skip("the session was stopped")
     request.node.stash.setdefault(FINISHED, []).append(rollout.trace_path)
+    for name, text in output.sections(Path(rollout.trace_path)).items():
+        request.node.add_report_section("setup", name, text)
     if not rollout.counted:
         message = f"{rollout.outcome}: {rollout.error}\ntrace: {rollout.trace_path}"
         if rollout.cause == "user":
             request.session.shouldstop = f"{rollout.model} cannot be used: {rollout.error}"
+            engine.stop.put_up()
         pytest.fail(message, pytrace=False)
     return rollout
 

@@ -65,6 +65,7 @@ class Settings(BaseModel):
     Attributes:
         model: specs ``provider:name`` or the name of a built-in, as resolved.
         quixbugs: work tree, git directory or URL; None for the environment's or the cached clone.
+        concurrency: rollouts in flight in each process; None until the models were asked for what suits them.
         seed: of rollout 0; rollout ``i`` uses ``seed + i``.
         rollout_timeout: wall seconds.
         test_timeout: CPU seconds of one test run.
@@ -82,6 +83,7 @@ class Settings(BaseModel):
     suite: str = "quixbugs_heldout"
     quixbugs: str | None = None
     rollouts: int = Field(default=1, ge=1, le=100_000)
+    concurrency: int | None = Field(default=None, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, le=2**53)
     temperature: float = Field(default=0.2, ge=0)
     max_tokens: int = Field(default=2048, ge=1)

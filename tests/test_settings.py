@@ -50,6 +50,7 @@ PLACES = {
     "suite": "x",
     "quixbugs": "q",
     "rollouts": 9,
+    "concurrency": 9,
     "seed": 9,
     "sandbox": "none",
     "base_url": "http://x",

@@ -75,6 +75,8 @@ class _Failure:
 class ChatModel:
     """One model on one server. Threads share its connections; a forked child opens its own."""
 
+    concurrency = 16
+
     def __init__(self, server: Server, name: str, context: ModelContext) -> None:
         """Remember the settings; nothing is imported or opened before the first request.
 
@@ -225,9 +227,13 @@ class ChatModel:
         return self._clients[pid]
 
     def _connect(self) -> Together:
+        from httpx import Limits
         from together import DefaultHttpxClient, Timeout, Together
 
-        http = DefaultHttpxClient(mounts=dict.fromkeys(_LOOPBACK))  # the environment's proxies serve other hosts
+        http = DefaultHttpxClient(
+            mounts=dict.fromkeys(_LOOPBACK),  # the environment's proxies serve other hosts
+            limits=Limits(max_connections=None, max_keepalive_connections=None),  # there is one for each rollout
+        )
         weakref.finalize(self, _close, http, os.getpid())
         timeout_s = self._context.request_timeout_s
         client = Together(
