@@ -4,7 +4,7 @@ TRAIN_VENV := .venv-train
 BIN := $(VENV)/bin
 N ?= 4
 
-.PHONY: test test-train eval lint check bench clean
+.PHONY: test test-train eval lint check bench screenshots clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
@@ -32,6 +32,13 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/idle_cost.py
 	$(BIN)/python bench/testrun.py
 	$(BIN)/python bench/sft_speed.py --rollouts 2000
+
+# Make docs/report-*.png anew from a run of built-in models (some minutes). Needs Chromium.
+screenshots: $(VENV)/.dev
+	rm -rf .repoagent/screenshots
+	-$(BIN)/pytest -q -n $(N) --model=repair --model=novice:repair@0.3 --suite=minibugs_heldout --rollouts=2 \
+		--max-iters=40 --store=.repoagent/screenshots/store.duckdb
+	$(BIN)/python bench/report_browser.py --screenshots=docs .repoagent/screenshots/store.duckdb
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

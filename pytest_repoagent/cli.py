@@ -7,7 +7,16 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pytest_repoagent import cli_build, cli_compare, cli_doctor, cli_store, cli_suite, cli_validate
+from pytest_repoagent import (
+    cli_baseline,
+    cli_build,
+    cli_compare,
+    cli_doctor,
+    cli_report,
+    cli_store,
+    cli_suite,
+    cli_validate,
+)
 from pytest_repoagent.errors import RepoAgentError, UsageError
 
 USAGE_EXIT = 4
@@ -31,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli_suite.add_parser(commands)
     cli_store.add_parser(commands)
     cli_compare.add_parser(commands)
+    cli_baseline.add_parser(commands)
+    cli_report.add_parser(commands)
     cli_doctor.add_parser(commands)
     cli_build.add_parser(commands)
     cli_validate.add_parser(commands)

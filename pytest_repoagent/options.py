@@ -88,6 +88,12 @@ OPTIONS: tuple[Option, ...] = (
         "at the end, compare with a run, tag, model:NAME or baseline file, as `repoagent compare` does",
         {"metavar": "REF"},
     ),
+    Option("baseline", "judge the run against this baseline file", {"metavar": "FILE"}),
+    Option(
+        "fail-on",
+        "fail the run that breaks this rule, such as strict_valid:-2%; repeatable (default with --baseline: four)",
+        {"action": "append", "metavar": "RULE"},
+    ),
     _flag("require-pass", "require_pass", True, "an item also fails where the tests do not pass"),
 )
 

@@ -20,6 +20,8 @@ import pytest
 from pytest_repoagent import bundled, output, registry
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
+from pytest_repoagent.gate.rules import rules_of
+from pytest_repoagent.gate.section import Gate
 from pytest_repoagent.models.base import RolloutKey
 from pytest_repoagent.models.replay import pin
 from pytest_repoagent.recorder import REPORT_ATTRIBUTE, Recorder
@@ -53,6 +55,7 @@ def start(config: pytest.Config) -> None:
 def _begin(config: pytest.Config) -> None:
     settings = from_pytest(config)
     parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
+    rules = rules_of(settings)
     given = settings.model
     specs = dict.fromkeys(pin(parts.resolve(spec), settings.trace_root) for spec in given)
     settings = settings.model_copy(update={"model": tuple(specs)})
@@ -71,6 +74,8 @@ def _begin(config: pytest.Config) -> None:
         raise UsageError(
             f"{error}; --model={bare[0]} was taken for {parts.resolve(bare[0])}, providers are {own}"
         ) from None
+    if rules:
+        config.pluginmanager.register(Gate(engine, rules), "repoagent-gate")
     processes = config.getoption("numprocesses", None) or 1
     engine.choose_concurrency(processes)
     config.pluginmanager.register(Recorder(engine, processes), "repoagent-recorder")
@@ -109,7 +114,7 @@ def _adopt(config: pytest.Config, engine: Engine) -> None:
 
 def _default_path(config: pytest.Config) -> Path:
     own = config.rootpath / "eval"
-    return own if own.is_dir() else bundled.items_dir()
+    return own if any(own.rglob("*.py")) else bundled.items_dir()  # it may hold baselines only
 
 
 class _WorkerSetup:

@@ -59,6 +59,9 @@ def _split_price(value: object) -> object:
     return parts
 
 
+_NOT_RECORDED = ("model", "quixbugs", "store", "report", "compare_to", "baseline", "fail_on", "limits")
+
+
 class Settings(BaseModel):
     """A run's settings. Field names are the options' with underscores; units are in the names or as stated.
 
@@ -110,6 +113,8 @@ class Settings(BaseModel):
     report: Path | None = None
     tag: str | None = Field(default=None, pattern=r"^[\w.+-]+$")
     compare_to: str | None = None
+    baseline: Path | None = None
+    fail_on: tuple[str, ...] = ()
     limits: ItemLimits = ItemLimits()
 
     @property
@@ -145,7 +150,7 @@ class Settings(BaseModel):
 
     def recorded(self) -> dict[str, Any]:
         """What a trace and the store keep of the settings."""
-        return self.model_dump(mode="json", exclude={"store", "report", "limits", "quixbugs", "model", "compare_to"})
+        return self.model_dump(mode="json", exclude=set(_NOT_RECORDED))
 
 
 def make_settings(given: dict[str, Any]) -> Settings:
@@ -182,9 +187,8 @@ def from_pytest(config: pytest.Config) -> Settings:
     }
     settings = make_settings(given)
     start = config.invocation_params.dir
-    places: dict[str, Any] = {"store": start / settings.store}
-    if settings.report is not None:
-        places["report"] = start / settings.report
+    files = {"store": settings.store, "report": settings.report, "baseline": settings.baseline}
+    places: dict[str, Any] = {name: start / file for name, file in files.items() if file is not None}
     if settings.compare_to is not None and settings.compare_to.endswith(".json"):
         places["compare_to"] = str(start / settings.compare_to)
     return settings.model_copy(update=places)

@@ -10,11 +10,12 @@ import pytest
 from store_factory import bad, events, final, read, write
 
 from pytest_repoagent.cli import main
-from pytest_repoagent.compare.arms import Arm, Attempt, Identity
+from pytest_repoagent.compare.arms import Arm, Identity
 from pytest_repoagent.compare.comparison import compare
 from pytest_repoagent.compare.inference import sign_flip_p, wilson
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.fold import fold
+from pytest_repoagent.store.values import COLUMNS
 from pytest_repoagent.store.writer import StoreWriter
 
 SAME: dict[str, Any] = {
@@ -28,9 +29,13 @@ SAME: dict[str, Any] = {
 def arm(name: str, passes: Sequence[Sequence[int]], **values: Sequence[Sequence[float | None]]) -> Arm:
     """An arm whose task i has a rollout per number of ``passes[i]``."""
     columns = {"pass_rate": passes, **values}
-    tasks = {
-        f"t/{i:02}": [Attempt(seed, {c: columns[c][i][seed] for c in columns}) for seed in range(len(passes[i]))]
-        for i in range(len(passes))
+    tasks: dict[str, dict[str, Sequence[float | None]]] = {
+        f"t/{i:02}": {
+            **{column: [None] * len(made) for column in COLUMNS},
+            "seed": list(range(len(made))),
+            **{column: columns[column][i] for column in columns},
+        }
+        for i, made in enumerate(passes)
     }
     return Arm(name, Identity(model=name, **SAME), tasks)
 
@@ -90,7 +95,8 @@ def test_steps_of_rollouts_that_both_finished_are_paired_by_seed() -> None:
 
 def test_what_a_reader_must_know_comes_first() -> None:
     a = arm("a", [[0, 0], [1, 1], [0, 0]])
-    b = Arm("b", a.identity.model_copy(update={"model": "b"}), {"t/00": a.tasks["t/00"][:1], "x": []}, spoiled=2)
+    first = {column: values[:1] for column, values in a.tasks["t/00"].items()}
+    b = Arm("b", a.identity.model_copy(update={"model": "b"}), {"t/00": first, "x": first}, spoiled=2)
     (one,) = compare([a, b])
     text = "\n".join(one.warnings)
     assert "2 tasks are only in a and left out: t/01, t/02" in text
@@ -135,6 +141,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     recorded = []
 
     def add(run: str, model: str, steps: Any, tag: str | None = None, hour: int = 9, **facts: Any) -> None:
+        facts = {"settings_hash": "0123456789abcdef", **facts}
         for n in range(3):
             made = events(
                 steps, run_id=run, model=model, task=f"quixbugs/t{n}",
@@ -174,8 +181,8 @@ def test_references(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("nightly", "name nightly/good or nightly/poor"),
         ("nightly/other", "name nightly/good or nightly/poor"),
         ("model:other", "no rollout of the model other; it has good, poor"),
-        ("ccc", "settings_hash other, not abc"),
-        ("missing.json", "missing.json cannot be read"),
+        ("ccc", "settings_hash other, not 0123456789abcdef"),
+        ("missing.json", "missing.json: cannot be read"),
     ],
 )
 def test_a_wrong_reference_is_one_sentence(
@@ -188,24 +195,15 @@ def test_a_wrong_reference_is_one_sentence(
 
 
 def test_a_baseline_file(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "aaa1", "aaa2", "--format=json"]) == 0
-    identity = json.loads(capsys.readouterr().out)["comparisons"][0]["a"]["identity"]
-    tasks = {f"quixbugs/t{n}": {"pass_rate": [0, 1], "strict_valid": [0.5, None]} for n in range(3)}
-    baseline = store.with_name("base.json")
-    baseline.write_text(json.dumps({"schema": 1, "identity": {**identity, "created": "x"}, "tasks": tasks}))
-    assert main(["compare", str(baseline), "aaa1", "--format=json"]) == 0
-    (one,) = json.loads(capsys.readouterr().out)["comparisons"]
-    assert one["metrics"]["pass_rate"]["effect"]["mean"] == 0.5
-    assert one["metrics"]["strict_valid"]["a"] == 0.5
-    assert one["metrics"]["steps"]["tasks"] == 0
-    mistakes: list[tuple[dict[str, Any], str]] = [
-        ({"schema": 2}, "schema: "),
-        ({"tasks": {"t": {"steps": [1], "tokens": []}}}, "[0, 1]"),
-    ]
-    for wrong, words in mistakes:
-        baseline.write_text(json.dumps({"schema": 1, "identity": identity, "tasks": tasks, **wrong}))
-        assert main(["compare", str(baseline), "aaa1"]) == 4
-        assert words in capsys.readouterr().err
+    assert main(["baseline", "save", "nightly/poor", "poor"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "eval/baselines/poor.json", "last/good", "--format=json"]) == 0
+    (from_file,) = json.loads(capsys.readouterr().out)["comparisons"]
+    assert main(["compare", "bbb1/poor", "bbb1/good", "--format=json"]) == 0
+    (from_store,) = json.loads(capsys.readouterr().out)["comparisons"]
+    assert from_file["a"]["name"] == "poor.json"
+    assert from_file["metrics"]["pass_rate"]["effect"]["mean"] == 1
+    assert from_file["metrics"] == from_store["metrics"]
 
 
 def test_markdown_is_one_table_and_text_warns(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

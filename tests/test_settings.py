@@ -61,6 +61,8 @@ PLACES = {
     "report": Path("x"),
     "tag": "nightly",
     "compare_to": "x",
+    "baseline": Path("x"),
+    "fail_on": ("parse_errors<=3",),
     "limits": {"max_parse_errors": 3},
 }
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
+
+from pytest_repoagent.store.values import TaskValues
+
+if TYPE_CHECKING:
+    from pytest_repoagent.engine import Engine
 
 
 class Identity(BaseModel):
@@ -32,27 +37,32 @@ class Identity(BaseModel):
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One rollout: its seed, and its values by column of ``attempts.sql``; None where it has no such value."""
-
-    seed: int
-    values: Mapping[str, float | None]
-
-
-@dataclass(frozen=True)
 class Arm:
     """One side of a comparison.
 
     Attributes:
         name: as the user named it.
-        tasks: counted rollouts by task.
+        tasks: the values of the counted rollouts by task.
         spoiled: rollouts that the provider or this machine spoiled, which are in no number.
+        expected: rollouts of each task that a run of it was to make.
     """
 
     name: str
     identity: Identity
-    tasks: Mapping[str, Sequence[Attempt]]
+    tasks: TaskValues
     spoiled: int = 0
+    expected: int = 1
+
+
+def planned(engine: Engine) -> Identity:
+    """The conditions of a run that is about to begin, whatever its models."""
+    return Identity(
+        model="",
+        suite=engine.suite.name,
+        suite_sha256=engine.suite.sha256,
+        settings_hash=engine.settings_hash,
+        settings=engine.settings.shaping(),
+    )
 
 
 def conflicts(a: Identity, b: Identity) -> list[str]:

@@ -117,14 +117,14 @@ def _row(metric: Metric, a: Arm, b: Arm, tasks: Sequence[str]) -> Row:
         len(pairs),
         mean(a_values),
         mean(b_values),
-        _interval(metric, a_values, max(a_counts) == 1),
-        _interval(metric, b_values, max(b_counts) == 1),
+        side_interval(metric, a_values, max(a_counts) == 1),
+        side_interval(metric, b_values, max(b_counts) == 1),
         effect([theirs - ours for ours, theirs in zip(a_values, b_values, strict=True)]),
     )
 
 
-def _interval(metric: Metric, values: Sequence[float], one_each: bool) -> Interval | None:
-    """Of one side alone; a share has none beyond 0 and 1."""
+def side_interval(metric: Metric, values: Sequence[float], one_each: bool) -> Interval | None:
+    """The 95 % interval of one side alone, from its task means; a share's stays within 0 and 1, amounts have none."""
     if metric.kind == "amount":
         return None
     interval = rate_interval(values, one_each) if metric.kind == "rate" else t_interval(values)
@@ -163,5 +163,5 @@ def _warnings(a: Arm, b: Arm, tasks: Sequence[str]) -> list[str]:
 
 def rollouts_each(arm: Arm, tasks: Sequence[str]) -> str:
     """How many rollouts of each task an arm has: ``8``, or ``6-8``."""
-    counts = sorted({len(arm.tasks[task]) for task in tasks})
+    counts = sorted({len(arm.tasks[task]["seed"]) for task in tasks})
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"

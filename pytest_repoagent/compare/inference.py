@@ -99,7 +99,7 @@ def _signed_sums(values: Sequence[float]) -> list[float]:
 
 def least_p(tasks: int) -> float:
     """The smallest p that the sign-flip test can give for so many tasks."""
-    return 2.0 ** (1 - tasks)
+    return max(2.0 ** (1 - tasks), 1 / (SAMPLES + 1))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_repoagent.compare.arms import Arm, Identity
+from pytest_repoagent.compare.arms import Arm, planned
 from pytest_repoagent.compare.comparison import check_conditions, compare
 from pytest_repoagent.compare.output import as_text
 from pytest_repoagent.compare.references import load_arm
@@ -27,14 +27,7 @@ class LiveComparison:
         """
         self._engine = engine
         self._reference = load_arm(reference, engine.settings.store)
-        identity = Identity(
-            model=self._reference.identity.model,
-            suite=engine.suite.name,
-            suite_sha256=engine.suite.sha256,
-            settings_hash=engine.settings_hash,
-            settings=engine.settings.shaping(),
-        )
-        check_conditions(self._reference, Arm("this run", identity, {}))
+        check_conditions(self._reference, Arm("this run", planned(engine), {}))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

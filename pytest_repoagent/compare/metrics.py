@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_repoagent.compare.arms import Attempt
 from pytest_repoagent.compare.inference import mean, pass_at_k
 
 
@@ -16,7 +15,7 @@ class Metric:
     """One row of a comparison.
 
     Attributes:
-        column: the column of ``attempts.sql`` that it is made of.
+        column: the column of ``rollout_values.sql`` that it is made of.
         better: 1 where more is better, -1 where less is, 0 where neither.
         kind: ``rate`` of yes-or-no rollouts, ``share`` between 0 and 1, or ``amount``.
         primary: in the family of metrics that a claim is made about.
@@ -48,7 +47,9 @@ EXPLORATORY = (
     Metric("tokens", "tokens", -1, "amount"),
     Metric("cost_usd", "cost_usd", -1, "amount"),
 )
-COLUMNS = frozenset(metric.column for metric in PRIMARY + EXPLORATORY)
+
+OfTask = Mapping[str, Sequence[float | None]]
+"""Column -> a value per rollout of one task."""
 
 
 def metrics_for(rollouts: int) -> tuple[Metric, ...]:
@@ -57,9 +58,7 @@ def metrics_for(rollouts: int) -> tuple[Metric, ...]:
     return PRIMARY + tuple(Metric(f"pass@{k}", "pass_rate", 1, "share", k=k) for k in ks) + EXPLORATORY
 
 
-def task_values(
-    metric: Metric, a: Sequence[Attempt], b: Sequence[Attempt]
-) -> tuple[tuple[float, int], tuple[float, int]] | None:
+def task_values(metric: Metric, a: OfTask, b: OfTask) -> tuple[tuple[float, int], tuple[float, int]] | None:
     """A task's value on each side with the number of rollouts behind it; None where a side has none."""
     if metric.both:
         pairs = _paired(metric.column, a, b)
@@ -71,9 +70,9 @@ def task_values(
     return (_value(metric, known_a), len(known_a)), (_value(metric, known_b), len(known_b))
 
 
-def known(column: str, attempts: Sequence[Attempt]) -> list[float]:
+def known(column: str, of_task: OfTask) -> list[float]:
     """The values of the rollouts that have one."""
-    return [value for attempt in attempts if (value := attempt.values.get(column)) is not None]
+    return [value for value in of_task[column] if value is not None]
 
 
 def _value(metric: Metric, values: Sequence[float]) -> float:
@@ -82,17 +81,17 @@ def _value(metric: Metric, values: Sequence[float]) -> float:
     return mean(values)
 
 
-def _paired(column: str, a: Sequence[Attempt], b: Sequence[Attempt]) -> list[tuple[float, float]]:
+def _paired(column: str, a: OfTask, b: OfTask) -> list[tuple[float, float]]:
     theirs = dict(_numbered(column, b))
     pairs = [(value, theirs.get(key)) for key, value in _numbered(column, a)]
     return [(mine, other) for mine, other in pairs if mine is not None and other is not None]
 
 
-def _numbered(column: str, attempts: Sequence[Attempt]) -> list[tuple[tuple[int, int], float | None]]:
+def _numbered(column: str, of_task: OfTask) -> list[tuple[tuple[float | None, int], float | None]]:
     """Values by seed, and by how often the seed was there before: pooled runs may repeat seeds."""
-    times: Counter[int] = Counter()
+    times: Counter[float | None] = Counter()
     found = []
-    for attempt in attempts:
-        found.append(((attempt.seed, times[attempt.seed]), attempt.values.get(column)))
-        times[attempt.seed] += 1
+    for seed, value in zip(of_task["seed"], of_task[column], strict=True):
+        found.append(((seed, times[seed]), value))
+        times[seed] += 1
     return found

@@ -73,7 +73,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    rollouts = {task: len(attempts) for task, attempts in arm.tasks.items()}
+    rollouts = {task: len(of_task["seed"]) for task, of_task in arm.tasks.items()}
     return {
         "name": arm.name,
         "identity": arm.identity.model_dump(mode="json"),

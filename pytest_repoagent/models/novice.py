@@ -9,6 +9,7 @@ driver's ``[parse_error]``, and is expected to send its action again.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -34,7 +35,7 @@ def create(name: str, context: ModelContext) -> Model:
     """Build the model from what follows ``novice:``.
 
     Raises:
-        ModelConfigError: no inner model, or a share that is not above 0 and at most 1.
+        ModelConfigError: no inner model, or a share that is not from 0 to 1.
     """
     inner, at, share_text = name.rpartition("@")
     if not at:
@@ -46,10 +47,10 @@ def create(name: str, context: ModelContext) -> Model:
     try:
         share = float(share_text)
     except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
+        share = math.nan
+    if not 0 <= share <= 1:
         raise ModelConfigError(
-            f"Model 'novice:{name}' has the share '{share_text}'; write a number above 0 and at most 1 after the @."
+            f"Model 'novice:{name}' has the share '{share_text}'; write a number from 0 to 1 after the @."
         )
     return Novice(context.build(inner), share)
 

@@ -26,7 +26,10 @@ def connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> duckdb.DuckDB
 
 
 def query(
-    path: Path, sql: str, params: Sequence[Any] = (), busy_timeout_s: float = BUSY_TIMEOUT_S
+    path: Path,
+    sql: str,
+    params: Sequence[Any] | Mapping[str, Any] = (),
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The column names and rows that ``sql`` gives.
 

@@ -7,6 +7,7 @@ SELECT
     s.settings_hash,
     s.settings,
     s.settings->>'tag' AS tag,                                                    -- --tag of the run; NULL without
+    coalesce((s.settings->>'rollouts')::INTEGER, 1) AS expected,                  -- rollouts of each task that the run was to make
     count(*) FILTER (NOT r.counted) AS spoiled                                    -- rollouts in no number
 FROM rollouts r LEFT JOIN runs s USING (run_id)
 GROUP BY ALL
