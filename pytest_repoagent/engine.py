@@ -63,7 +63,7 @@ class Engine:
         self._making = threading.RLock()
         self._testing = Turns()
         self._ahead: Ahead | None = None
-        self._told: set[str] = set()
+        self.again: set[str] = set()
 
     @cached_property
     def settings_hash(self) -> str:
@@ -119,6 +119,10 @@ class Engine:
                 self._runner = self._make_runner()
             return self._runner
 
+    def attempt_again(self, rollout_ids: Iterable[str]) -> None:
+        """Have these rollouts, which are spoiled, attempted again where they are the last attempts."""
+        self.again.update(rollout_ids)
+
     def start_ahead(self, keys: Iterable[RolloutKey]) -> None:
         """Have these rollouts run, in this order, as far as nobody else does; nothing happens at a concurrency of 1."""
         if self._concurrency > 1:
@@ -151,7 +155,7 @@ class Engine:
             self.stop.heed()
             time.sleep(_POLL_S)
         if not done.counted:
-            self._told.add(done.rollout_id)
+            self.again.add(done.rollout_id)
         return done
 
     def close(self) -> None:
@@ -168,7 +172,7 @@ class Engine:
         return self.settings.concurrency or 1
 
     def _is_due(self, last: Rollout | None) -> bool:
-        return last is None or last.rollout_id in self._told
+        return last is None or last.rollout_id in self.again
 
     def _run_ahead(self, key: RolloutKey, wanted: bool) -> None:
         attempts = self._attempts(key)

@@ -82,6 +82,12 @@ OPTIONS: tuple[Option, ...] = (
         {"metavar": "FILE"},
     ),
     Option("report", "write per-rollout results to this JSON file", {"metavar": "FILE"}),
+    Option(
+        "resume",
+        "go on with a run, by id or `last`: make only the rollouts that it lacks",
+        {"metavar": "RUN"},
+    ),
+    _flag("rerun-errors", "rerun_errors", True, "with --resume, also those that the provider or this machine spoiled"),
     Option("tag", "a name for this run, for `repoagent compare`", {"metavar": "NAME"}),
     Option(
         "compare-to",

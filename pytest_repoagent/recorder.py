@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_repoagent import isolation
+from pytest_repoagent.attempts import LOCKS
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import InfrastructureError, RepoAgentError, UsageError
+from pytest_repoagent.resume import PLANS, enter, recorded
 from pytest_repoagent.store.connection import BUSY_TIMEOUT_S
 from pytest_repoagent.store.ingest import ingest
 from pytest_repoagent.store.reader import recorded_keys, run_sandbox
@@ -39,10 +41,10 @@ PASSING_BUSY_S = 0.2
 class Recorder:
     """Reads traces as items report them, writes them to the store in bursts, and judges completeness at the end."""
 
-    def __init__(self, engine: Engine, processes: int) -> None:
+    def __init__(self, engine: Engine, processes: int, resumed: bool) -> None:
         """Make sure of the store, and pick up what earlier sessions finished and did not record.
 
-        ``processes`` is how many of them run rollouts.
+        ``processes`` is how many of them run rollouts, ``resumed`` says whether the run was begun by another session.
 
         Raises:
             UsageError, InfrastructureError: the store cannot be used.
@@ -60,8 +62,11 @@ class Recorder:
         self.sandbox = isolation.describe(engine.runner().sandbox)
         self._check_report()
         prepare(self.store)
-        engine.run_dir.mkdir(parents=True)
+        self.lock = enter(engine, resumed)
         self.earlier = ingest([engine.settings.trace_root], self.store)
+        self.resumed = recorded(engine) if resumed else None
+        if self.resumed is not None:
+            engine.attempt_again(self.resumed.again)
 
     def pytest_report_header(self) -> list[str]:
         """What runs, and where it is kept."""
@@ -72,6 +77,10 @@ class Recorder:
             f"repoagent: runner {settings.runner}, sandbox {self.sandbox}",
             f"repoagent: {self.in_flight}",
         ]
+        if self.resumed is not None:
+            again = f", {len(self.resumed.again)} of them to be made again" if self.resumed.again else ""
+            has = f"{self.resumed.finished} rollouts{again}"
+            lines.append(f"repoagent: resumes the run of {self.engine.started_at}, which has {has}")
         if self.earlier.written:
             lines.append(f"repoagent: recorded {self.earlier.written} rollouts that earlier sessions had finished")
         if self.earlier.rejected:
@@ -116,7 +125,8 @@ class Recorder:
         self.trouble += self._missing(bool(stopped))
         self.trouble = list(dict.fromkeys(self.trouble))  # the last burst meets unreadable traces again
         self._write_report()
-        shutil.rmtree(run_dir / "locks", ignore_errors=True)
+        shutil.rmtree(run_dir / LOCKS, ignore_errors=True)
+        self.lock.release()
         if self.trouble and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if session.exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # pytest gives no summary then
@@ -170,7 +180,7 @@ class Recorder:
 
     def _missing(self, stopped: bool) -> list[str]:
         """A line for each selected item that has no verdict or no rollout in the store."""
-        plans = sorted((self.engine.run_dir / "plans").glob("*.json"))
+        plans = sorted((self.engine.run_dir / PLANS).glob("*.json"))
         if not plans:
             return [] if stopped else ["no process said which items it selected, so nothing shows that none was lost"]
         selected: dict[str, list[str | int]] = {}

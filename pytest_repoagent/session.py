@@ -25,6 +25,7 @@ from pytest_repoagent.gate.section import Gate
 from pytest_repoagent.models.base import RolloutKey
 from pytest_repoagent.models.replay import pin
 from pytest_repoagent.recorder import REPORT_ATTRIBUTE, Recorder
+from pytest_repoagent.resume import PLANS, check_same, find_run
 from pytest_repoagent.settings import Settings, from_pytest
 from pytest_repoagent.stopping import Stopped
 from pytest_repoagent.suites import find_suite, load_suite
@@ -60,7 +61,12 @@ def _begin(config: pytest.Config) -> None:
     specs = dict.fromkeys(pin(parts.resolve(spec), settings.trace_root) for spec in given)
     settings = settings.model_copy(update={"model": tuple(specs)})
     suite = load_suite(find_suite(settings.suite, [config.rootpath / "eval" / "suites", bundled.suites_dir()]))
-    engine = Engine(settings, suite, parts, uuid.uuid4().hex[:12], datetime.now(UTC).isoformat(timespec="seconds"))
+    run = find_run(settings.resume, settings.trace_root) if settings.resume is not None else None
+    run_id = run.run_id if run else uuid.uuid4().hex[:12]
+    started_at = run.started_at if run else datetime.now(UTC).isoformat(timespec="milliseconds")
+    engine = Engine(settings, suite, parts, run_id, started_at)
+    if run is not None:
+        check_same(run, engine)
     _adopt(config, engine)
     if any(getattr(config.option, name, None) for name in _RUNS_NOTHING):
         return
@@ -78,7 +84,7 @@ def _begin(config: pytest.Config) -> None:
         config.pluginmanager.register(Gate(engine, rules), "repoagent-gate")
     processes = config.getoption("numprocesses", None) or 1
     engine.choose_concurrency(processes)
-    config.pluginmanager.register(Recorder(engine, processes), "repoagent-recorder")
+    config.pluginmanager.register(Recorder(engine, processes, resumed=run is not None), "repoagent-recorder")
     if settings.compare_to is not None:
         from pytest_repoagent.compare.live import LiveComparison
 
@@ -95,6 +101,7 @@ def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
     settings = Settings.model_validate(given["settings"])
     engine = Engine(settings, load_suite(Path(given["suite_path"])), parts, given["run_id"], given["started_at"])
+    engine.attempt_again(given["again"])
     _adopt(config, engine)
     _run_items(config, engine, workerinput["workerid"])
 
@@ -127,6 +134,7 @@ class _WorkerSetup:
                 "suite_path": str(engine.suite.path.resolve()),
                 "run_id": engine.run_id,
                 "started_at": engine.started_at,
+                "again": sorted(engine.again),
             }
         )
 
@@ -140,7 +148,7 @@ class _Plan:
 
     def __init__(self, engine: Engine, process: str) -> None:
         self._engine = engine
-        self._path = engine.run_dir / "plans" / f"{process}.json"
+        self._path = engine.run_dir / PLANS / f"{process}.json"
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         plan = {item.nodeid: _key_list(item) for item in session.items if _key(item) is not None}

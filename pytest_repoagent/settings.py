@@ -59,7 +59,18 @@ def _split_price(value: object) -> object:
     return parts
 
 
-_NOT_RECORDED = ("model", "quixbugs", "store", "report", "compare_to", "baseline", "fail_on", "limits")
+_NOT_RECORDED = (
+    "model",
+    "quixbugs",
+    "store",
+    "report",
+    "compare_to",
+    "baseline",
+    "fail_on",
+    "limits",
+    "resume",
+    "rerun_errors",
+)
 
 
 class Settings(BaseModel):
@@ -76,6 +87,8 @@ class Settings(BaseModel):
         request_timeout: seconds.
         price: USD per million prompt and completion tokens.
         store: the DuckDB file; traces are in a folder beside it.
+        resume: which run to go on with; None for a new one.
+        rerun_errors: attempt again what the provider or this machine spoiled in the resumed run.
         tag: a name for the run.
         compare_to: what the run is compared with at its end, as ``repoagent compare`` names it.
     """
@@ -111,6 +124,8 @@ class Settings(BaseModel):
     ] = None
     store: Path = Field(default_factory=default_store)
     report: Path | None = None
+    resume: str | None = None
+    rerun_errors: bool = False
     tag: str | None = Field(default=None, pattern=r"^[\w.+-]+$")
     compare_to: str | None = None
     baseline: Path | None = None
@@ -186,6 +201,8 @@ def from_pytest(config: pytest.Config) -> Settings:
         "require_pass": bool(require_pass) or config.getini("repoagent_require_pass"),
     }
     settings = make_settings(given)
+    if settings.rerun_errors and settings.resume is None:
+        raise UsageError("--rerun-errors goes with --resume=RUN: name the run whose errors are to be made again")
     start = config.invocation_params.dir
     files = {"store": settings.store, "report": settings.report, "baseline": settings.baseline}
     places: dict[str, Any] = {name: start / file for name, file in files.items() if file is not None}

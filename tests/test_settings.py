@@ -59,6 +59,8 @@ PLACES = {
     "price": (1.0, 1.0),
     "store": Path("x"),
     "report": Path("x"),
+    "resume": "last",
+    "rerun_errors": True,
     "tag": "nightly",
     "compare_to": "x",
     "baseline": Path("x"),
