@@ -7,11 +7,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from pytest_repoagent.budget import Bounds, cost_usd
 from pytest_repoagent.errors import Cause, UsageError, policy_for
-from pytest_repoagent.models.base import Model, RolloutKey
+from pytest_repoagent.models.base import Model, RolloutKey, Usage
 from pytest_repoagent.protocol.actions import Message
 from pytest_repoagent.protocol.parse import parse
 from pytest_repoagent.secrets import redact
@@ -38,22 +39,16 @@ class Spent:
 
     Attributes:
         price_usd: USD per million prompt and completion tokens; None where unknown.
-        max_usd, max_tokens: None for no bound.
     """
 
     price_usd: tuple[float, float] | None = None
-    max_usd: float | None = None
-    max_tokens: int | None = None
+    bounds: Bounds = field(default_factory=Bounds)
     usd: float = 0.0
     tokens: int = 0
 
     def over(self) -> str | None:
         """The bound that was reached, None while none was."""
-        if self.max_usd is not None and self.usd >= self.max_usd:
-            return f"--budget-usd={self.max_usd:g}"
-        if self.max_tokens is not None and self.tokens >= self.max_tokens:
-            return f"--max-tokens-total={self.max_tokens}"
-        return None
+        return self.bounds.reached(self.usd, self.tokens)
 
     def add(self, answer: Branch) -> None:
         """Count what an answer took.
@@ -61,11 +56,8 @@ class Spent:
         Raises:
             UsageError: there is a bound, and the model does not say.
         """
-        bounded = self.max_usd is not None or self.max_tokens is not None
-        if bounded and answer.raw is not None and answer.prompt_tokens is None:
-            raise UsageError(
-                f"{answer.model} counts no tokens, so no bound can be kept: ask without one, with --max-states"
-            )
+        if answer.raw is not None:
+            self.bounds.check_counted(answer.model, _usage(answer))
         self.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
         self.usd += answer.cost_usd or 0.0
 
@@ -185,9 +177,6 @@ def _ask(model: Model, question: Question, price: tuple[float, float] | None) ->
     latency_s = _since(began)
     parsed = parse(reply.text, finish_reason=reply.finish_reason)
     usage = reply.usage
-    cost = None
-    if usage and price:
-        cost = (usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]) / 1e6
     return replace(
         row,
         latency_s=latency_s,
@@ -199,9 +188,15 @@ def _ask(model: Model, question: Question, price: tuple[float, float] | None) ->
         error_family=parsed.error.family if parsed.error else None,
         prompt_tokens=usage.prompt_tokens if usage else None,
         completion_tokens=usage.completion_tokens if usage else None,
-        cost_usd=cost,
+        cost_usd=cost_usd(usage, price),
         extra=json.dumps(dict(reply.extra), ensure_ascii=False, separators=(",", ":")) if reply.extra else None,
     )
+
+
+def _usage(answer: Branch) -> Usage | None:
+    if answer.prompt_tokens is None or answer.completion_tokens is None:
+        return None
+    return Usage(answer.prompt_tokens, answer.completion_tokens)
 
 
 def _since(began: float) -> float:

@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from pytest_repoagent.budget import cost_usd
 from pytest_repoagent.conduct import Conduct, loops
 from pytest_repoagent.errors import Cause, OutOfReplies, policy_for
-from pytest_repoagent.models.base import Conversation, Reply
+from pytest_repoagent.models.base import Conversation, Reply, Usage
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Action, Final, Message, Parsed, ToolCall
 from pytest_repoagent.protocol.parse import parse
@@ -51,6 +52,13 @@ class AgentSettings:
     lenient: bool
     reflection: bool
     price_usd: tuple[float, float] | None
+
+
+_SPOILED: Mapping[Cause, Outcome] = {
+    Cause.PROVIDER: "provider_error",
+    Cause.USER: "provider_error",
+    Cause.BUDGET: "budget",
+}
 
 
 class Agent:
@@ -102,8 +110,7 @@ class Agent:
                 self._test(step=None)
         except Exception as caught:
             error = caught
-            provider = policy_for(caught).cause in (Cause.PROVIDER, Cause.USER)
-            outcome = "provider_error" if provider else "infrastructure_error"
+            outcome = _SPOILED.get(policy_for(caught).cause, "infrastructure_error")
         self._end(outcome, error)
 
     def _over(self) -> Outcome | None:
@@ -253,12 +260,10 @@ class Agent:
         )
 
     def _cost_usd(self) -> float | None:
-        price = self.settings.price_usd
-        if price is None or not self.counted_tokens:
-            return None
-        return (self.tokens["prompt"] * price[0] + self.tokens["completion"] * price[1]) / 1e6
+        total = Usage(self.tokens["prompt"], self.tokens["completion"])
+        return cost_usd(total if self.counted_tokens else None, self.settings.price_usd)
 
 
 def _describe(error: BaseException, outcome: Outcome) -> str:
-    """One sentence where a provider failed; the whole traceback where this machine or this project did."""
-    return str(error) if outcome == "provider_error" else "".join(traceback.format_exception(error))
+    """The whole traceback where this machine or this project failed, else one sentence."""
+    return str(error) if outcome != "infrastructure_error" else "".join(traceback.format_exception(error))

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import platform
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pytest_repoagent import output, trace
 from pytest_repoagent.agent import Agent
 from pytest_repoagent.ahead import Ahead, allow_open_files
 from pytest_repoagent.attempts import LOCKS, Attempts, digest
+from pytest_repoagent.budget import FILE as ACCOUNT
+from pytest_repoagent.budget import Account, Bounds, Metered
 from pytest_repoagent.errors import UsageError
+from pytest_repoagent.facts import run_facts, task_facts
 from pytest_repoagent.fold import fold
 from pytest_repoagent.goals import paraphrase
 from pytest_repoagent.isolation import describe
-from pytest_repoagent.models.base import Model, ModelContext, RolloutKey
+from pytest_repoagent.models.base import Conversation, Model, ModelContext, RolloutKey
+from pytest_repoagent.prices import Price, price_of
 from pytest_repoagent.protocol.render import system_prompt
 from pytest_repoagent.registry import Registry
 from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.settings import Settings
 from pytest_repoagent.stopping import Stoppable, StopSign
-from pytest_repoagent.suites import Suite, Task
+from pytest_repoagent.suites import Suite
 from pytest_repoagent.testrun.base import Job, Limits, Runner, Verdict
 from pytest_repoagent.waiting import Stopwatch, Turns
 from pytest_repoagent.workspace import Workspace
@@ -43,8 +45,16 @@ class Engine:
     first needed.
     """
 
-    def __init__(self, settings: Settings, suite: Suite, registry: Registry, run_id: str, started_at: str) -> None:
-        """Verify the suite's files.
+    def __init__(
+        self,
+        settings: Settings,
+        suite: Suite,
+        registry: Registry,
+        run_id: str,
+        started_at: str,
+        bounds: Bounds | None = None,
+    ) -> None:
+        """Verify the suite's files. ``bounds`` are what the run may spend, None for no bounds.
 
         Raises:
             UsageError: the suite's source is unknown, cannot be had, or holds other files than the suite pins.
@@ -54,7 +64,9 @@ class Engine:
         self.registry = registry
         self.run_id = run_id
         self.started_at = started_at
+        self.bounds = bounds or Bounds()
         self.run_dir = settings.trace_root / run_id
+        self.account = Account(self.run_dir / ACCOUNT)
         self.tasks = {task.task_id: task for task in suite.tasks}
         self.source = registry.source(suite, settings.quixbugs)
         self.stop = StopSign(self.run_dir / LOCKS / "stop")
@@ -107,6 +119,10 @@ class Engine:
             if spec not in self._models:
                 self._models[spec] = self.registry.build_model(spec, self._model_context())
             return self._models[spec]
+
+    def price(self, spec: str) -> Price | None:
+        """The price of a model, None where it is unknown."""
+        return price_of(spec, self.settings.price)
 
     def runner(self) -> Runner:
         """This process' test runner.
@@ -162,6 +178,7 @@ class Engine:
         """Stop what this process keeps running; what is needed again is made again."""
         if self._ahead is not None:
             self._ahead.close()
+        self.account.close()
         with self._testing:
             if self._runner is not None:
                 self._runner.close()
@@ -177,8 +194,9 @@ class Engine:
     def _run_ahead(self, key: RolloutKey, wanted: bool) -> None:
         attempts = self._attempts(key)
         with attempts.alone() as mine:
-            deadly = attempts.number() >= _DEADLY  # it may be what killed the processes it was in
-            if mine and self._is_due(attempts.last()) and (wanted or not deadly):
+            last = attempts.last()
+            deadly = last is None and attempts.number() >= _DEADLY  # it may be what killed its processes
+            if mine and self._is_due(last) and (wanted or not deadly):
                 with output.kept() as said:
                     done = self._attempt(key, attempts)
                 said.save(Path(done.trace_path))
@@ -212,6 +230,8 @@ class Engine:
         files = self.source.files(task)
         workspace = Workspace(files.root, files.paths, task.editable)
         watch = Stopwatch()
+        known = self.price(key.model)
+        price = known.usd if known else None
 
         def run_tests() -> Verdict:
             job = Job(
@@ -240,19 +260,23 @@ class Engine:
             index=key.index,
             seed=key.seed,
             attempt=attempt,
-            run=self._run_facts(runner),
-            task=_task_facts(task),
+            run=run_facts(self, runner),
+            task=task_facts(task),
         )
         Agent(
             goal=paraphrase(task, self.settings.paraphrase, key.seed),
-            start=lambda: Stoppable(self.model(key.model).start(key), self.stop),
+            start=lambda: self._converse(key, price),
             workspace=workspace,
             tools=self.registry.tools,
             run_tests=run_tests,
-            settings=self.settings.agent(),
+            settings=replace(self.settings.agent(), price_usd=price),
             trace=log,
             watch=watch,
         ).run()
+
+    def _converse(self, key: RolloutKey, price: tuple[float, float] | None) -> Conversation:
+        conversation = self.model(key.model).start(key)
+        return Stoppable(Metered(conversation, self.account, self.bounds, key.model, price), self.stop)
 
     def _model_context(self) -> ModelContext:
         settings = self.settings
@@ -270,30 +294,3 @@ class Engine:
             known_fix=known_fix,
             build=self.model,
         )
-
-    @cached_property
-    def _versions(self) -> dict[str, str]:
-        return {"pytest_repoagent": version("pytest-repoagent"), "python": platform.python_version()}
-
-    def _run_facts(self, runner: Runner) -> dict[str, Any]:
-        return {
-            "started_at": self.started_at,
-            "settings": self.settings.recorded(),
-            "settings_hash": self.settings_hash,
-            "suite": self.suite.name,
-            "suite_sha256": self.suite.sha256,
-            "split": self.suite.split,
-            "source": self.suite.source,
-            "commit": self.suite.commit,
-            "versions": self._versions,
-            "runner": runner.name,
-            "sandbox": runner.sandbox,
-        }
-
-
-def _task_facts(task: Task) -> dict[str, Any]:
-    return {
-        "family": task.family,
-        "metadata": task.metadata.model_dump(),
-        "expected_files": list(task.expected_files),
-    }

@@ -74,8 +74,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("request-timeout", "seconds of one request to a provider (default: 120)", {"metavar": "S"}),
     Option("retries", "retries of a request after 429, 5xx and timeouts (default: 5)", {"metavar": "N"}),
     Option(
-        "price", "USD per million prompt and completion tokens, IN,OUT (default: tokens only)", {"metavar": "IN,OUT"}
+        "price",
+        "USD per million prompt and completion tokens, IN,OUT (default: a dated table's; unknown is tokens only)",
+        {"metavar": "IN,OUT"},
     ),
+    Option("max-usd", "stop calling models when the run has spent so much (default: no bound)", {"metavar": "USD"}),
+    Option("max-total-tokens", "stop calling models when the run has used so many tokens", {"metavar": "N"}),
+    Option("max-minutes", "stop calling models when the session has taken so long", {"metavar": "MIN"}),
     Option(
         "store",
         "DuckDB store; traces are beside it (default: $REPOAGENT_STORE, else .repoagent/store.duckdb)",
@@ -116,7 +121,8 @@ def add_options(parser: pytest.Parser) -> None:
     """Register the prefixed forms and the ini settings."""
     group = parser.getgroup("repoagent", "repo agents: evaluate models on bug-fixing tasks")
     for option in OPTIONS:
-        group.addoption(f"--repoagent-{option.name}", help=option.help, **_attrs(option))
+        shown = option.help.replace("%", "%%")  # argparse formats it
+        group.addoption(f"--repoagent-{option.name}", help=shown, **_attrs(option))
     for name, help, kind, default in INI:
         parser.addini(name, help, type=kind, default=default)  # type: ignore[arg-type]
 

@@ -19,10 +19,11 @@ from pytest_repoagent import isolation
 from pytest_repoagent.attempts import LOCKS
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import InfrastructureError, RepoAgentError, UsageError
+from pytest_repoagent.prices import describe
 from pytest_repoagent.resume import PLANS, enter, recorded
 from pytest_repoagent.store.connection import BUSY_TIMEOUT_S
 from pytest_repoagent.store.ingest import ingest
-from pytest_repoagent.store.reader import recorded_keys, run_sandbox
+from pytest_repoagent.store.reader import cut_short, recorded_keys, run_sandbox
 from pytest_repoagent.store.writer import prepare
 from pytest_repoagent.summary import summarise, write_report
 
@@ -76,6 +77,7 @@ class Recorder:
             f"{', '.join(settings.model)}; run {self.engine.run_id} in {self.shown}",
             f"repoagent: runner {settings.runner}, sandbox {self.sandbox}",
             f"repoagent: {self.in_flight}",
+            *(f"repoagent: {line}" for line in self._prices()),
         ]
         if self.resumed is not None:
             again = f", {len(self.resumed.again)} of them to be made again" if self.resumed.again else ""
@@ -122,7 +124,7 @@ class Recorder:
         self.waiting = [run_dir]  # whatever finished, also where its report never came
         self._record(final=True)
         stopped = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
-        self.trouble += self._missing(bool(stopped))
+        self.trouble += self._missing(bool(stopped)) + self._cut_short()
         self.trouble = list(dict.fromkeys(self.trouble))  # the last burst meets unreadable traces again
         self._write_report()
         shutil.rmtree(run_dir / LOCKS, ignore_errors=True)
@@ -147,6 +149,12 @@ class Recorder:
         terminalreporter.write_line(f"store: {self.shown}, run {self.engine.run_id}")
         for line in self.trouble:
             terminalreporter.write_line(line, red=True, bold=True)
+
+    def _prices(self) -> list[str]:
+        """A line for each model that costs, or whose price somebody would want to know."""
+        engine = self.engine
+        specs = [spec for spec in engine.settings.model if getattr(engine.model(spec), "concurrency", 1) > 1]
+        return [describe(spec, engine.price(spec)) for spec in specs]
 
     def _check_report(self) -> None:
         path = self.engine.settings.report
@@ -177,6 +185,16 @@ class Recorder:
             return
         self.waiting = []
         self.trouble += [f"not recorded: {path}: {reason}" for path, reason in done.rejected]
+
+    def _cut_short(self) -> list[str]:
+        try:
+            number = cut_short(self.store, self.engine.run_id)
+        except RepoAgentError:  # _missing() says so
+            return []
+        run = self.engine.run_id
+        return (
+            [f"{number} rollouts are missing, the budget is spent: --resume={run} with a higher one"] if number else []
+        )
 
     def _missing(self, stopped: bool) -> list[str]:
         """A line for each selected item that has no verdict or no rollout in the store."""

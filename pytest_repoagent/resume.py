@@ -111,6 +111,7 @@ def enter(engine: Engine, resumed: bool) -> FileLock:
     if resumed:
         shutil.rmtree(folder / PLANS, ignore_errors=True)
         engine.stop.take_down()
+        engine.account.forget_calls_under_way()
     else:
         partial = folder / f"{FILE}.partial"
         partial.write_text(_describe(engine).model_dump_json(indent=2) + "\n")

@@ -8,8 +8,10 @@ command line, so that all of them run the same thing.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Generator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +20,14 @@ import duckdb
 import pytest
 
 from pytest_repoagent import bundled, output, registry
+from pytest_repoagent.budget import Bounds
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
 from pytest_repoagent.gate.rules import rules_of
 from pytest_repoagent.gate.section import Gate
 from pytest_repoagent.models.base import RolloutKey
 from pytest_repoagent.models.replay import pin
+from pytest_repoagent.prices import price_of
 from pytest_repoagent.recorder import REPORT_ATTRIBUTE, Recorder
 from pytest_repoagent.resume import PLANS, check_same, find_run
 from pytest_repoagent.settings import Settings, from_pytest
@@ -64,7 +68,7 @@ def _begin(config: pytest.Config) -> None:
     run = find_run(settings.resume, settings.trace_root) if settings.resume is not None else None
     run_id = run.run_id if run else uuid.uuid4().hex[:12]
     started_at = run.started_at if run else datetime.now(UTC).isoformat(timespec="milliseconds")
-    engine = Engine(settings, suite, parts, run_id, started_at)
+    engine = Engine(settings, suite, parts, run_id, started_at, _bounds(settings))
     if run is not None:
         check_same(run, engine)
     _adopt(config, engine)
@@ -96,11 +100,20 @@ def _begin(config: pytest.Config) -> None:
         engine.close()
 
 
+def _bounds(settings: Settings) -> Bounds:
+    unpriced = [spec for spec in settings.model if price_of(spec, settings.price) is None]
+    if settings.max_usd is not None and unpriced:
+        raise UsageError(f"--max-usd cannot be kept: no price is known for {', '.join(unpriced)}; give --price=IN,OUT")
+    until = None if settings.max_minutes is None else time.time() + 60 * settings.max_minutes
+    return Bounds(settings.max_usd, settings.max_total_tokens, until)
+
+
 def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     given = json.loads(workerinput["repoagent"])
     parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
     settings = Settings.model_validate(given["settings"])
-    engine = Engine(settings, load_suite(Path(given["suite_path"])), parts, given["run_id"], given["started_at"])
+    suite, bounds = load_suite(Path(given["suite_path"])), Bounds(**given["bounds"])
+    engine = Engine(settings, suite, parts, given["run_id"], given["started_at"], bounds)
     engine.attempt_again(given["again"])
     _adopt(config, engine)
     _run_items(config, engine, workerinput["workerid"])
@@ -135,6 +148,7 @@ class _WorkerSetup:
                 "run_id": engine.run_id,
                 "started_at": engine.started_at,
                 "again": sorted(engine.again),
+                "bounds": asdict(engine.bounds),
             }
         )
 
@@ -234,6 +248,8 @@ def obtain(request: pytest.FixtureRequest, key: RolloutKey) -> Rollout:
     request.node.stash.setdefault(FINISHED, []).append(rollout.trace_path)
     for name, text in output.sections(Path(rollout.trace_path)).items():
         request.node.add_report_section("setup", name, text)
+    if rollout.cause == "budget":
+        pytest.skip(f"{rollout.error}; --resume={rollout.run_id} goes on")
     if not rollout.counted:
         message = f"{rollout.outcome}: {rollout.error}\ntrace: {rollout.trace_path}"
         if rollout.cause == "user":

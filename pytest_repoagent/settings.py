@@ -85,7 +85,9 @@ class Settings(BaseModel):
         test_timeout: CPU seconds of one test run.
         sandbox: ``auto`` takes the best this machine offers, ``strict`` refuses less than all, ``none`` takes none.
         request_timeout: seconds.
-        price: USD per million prompt and completion tokens.
+        price: USD per million prompt and completion tokens; None for the table's.
+        max_usd, max_total_tokens: what the run may spend, all its sessions together.
+        max_minutes: what the session may take.
         store: the DuckDB file; traces are in a folder beside it.
         resume: which run to go on with; None for a new one.
         rerun_errors: attempt again what the provider or this machine spoiled in the resumed run.
@@ -124,6 +126,9 @@ class Settings(BaseModel):
     ] = None
     store: Path = Field(default_factory=default_store)
     report: Path | None = None
+    max_usd: float | None = Field(default=None, gt=0)
+    max_total_tokens: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
     resume: str | None = None
     rerun_errors: bool = False
     tag: str | None = Field(default=None, pattern=r"^[\w.+-]+$")
