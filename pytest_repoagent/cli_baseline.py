@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _save(args: argparse.Namespace, store: Path) -> int:
-    if not args.name or Path(args.name).name != args.name:
+    name = args.name.removesuffix(".json")
+    if not re.fullmatch(r"\w[\w.+-]*", name):
         raise UsageError(f"{args.name!r} is no name for a baseline: give a plain one, without folders")
-    path = FOLDER / f"{args.name.removesuffix('.json')}.json"
+    path = FOLDER / f"{name}.json"
     file = of_run(store, args.run)
     replaced = path.exists()
     write_baseline(file, path)

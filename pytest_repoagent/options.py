@@ -121,8 +121,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Register the prefixed forms and the ini settings."""
     group = parser.getgroup("repoagent", "repo agents: evaluate models on bug-fixing tasks")
     for option in OPTIONS:
-        shown = option.help.replace("%", "%%")  # argparse formats it
-        group.addoption(f"--repoagent-{option.name}", help=shown, **_attrs(option))
+        group.addoption(f"--repoagent-{option.name}", help=option.help.replace("%", "%%"), **_attrs(option))
     for name, help, kind, default in INI:
         parser.addini(name, help, type=kind, default=default)  # type: ignore[arg-type]
 

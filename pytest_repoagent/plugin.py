@@ -46,8 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_repoagent.session import start
 
         start(config)
-    elif config.getoption("repoagent_baseline") or config.getoption("repoagent_fail_on"):
-        raise pytest.UsageError("--baseline and --fail-on judge a run: give --model=PROVIDER:NAME as well")
+    elif any(config.getoption(f"repoagent_{name}") for name in ("baseline", "fail_on", "compare_to")):
+        raise pytest.UsageError(
+            "--baseline, --fail-on and --compare-to are about a run: give --model=PROVIDER:NAME as well"
+        )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -52,6 +52,12 @@ def _no_password(url: str | None) -> str | None:
     return url
 
 
+def _no_other_reference(tag: str | None) -> str | None:
+    if tag is not None and (tag == "last" or tag.endswith(".json")):
+        raise ValueError("`last` and NAME.json mean something else where a run is named; take another tag")
+    return tag
+
+
 def _split_price(value: object) -> object:
     parts = value.split(",") if isinstance(value, str) else value
     if isinstance(parts, list) and len(parts) != 2:
@@ -131,7 +137,7 @@ class Settings(BaseModel):
     max_minutes: float | None = Field(default=None, gt=0)
     resume: str | None = None
     rerun_errors: bool = False
-    tag: str | None = Field(default=None, pattern=r"^[\w.+-]+$")
+    tag: Annotated[str | None, AfterValidator(_no_other_reference)] = Field(default=None, pattern=r"^[\w.+-]+$")
     compare_to: str | None = None
     baseline: Path | None = None
     fail_on: tuple[str, ...] = ()

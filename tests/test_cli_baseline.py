@@ -90,6 +90,8 @@ def test_show_and_list(store: StoreWriter, capsys: pytest.CaptureFixture[str]) -
         (["save", "run9", "mine"], "no run with the id or tag 'run9'"),
         (["save", "last/oracle", "mine"], "name last/builtin:novice"),
         (["save", "last", "../mine"], "is no name for a baseline"),
+        (["save", "last", ".."], "is no name for a baseline"),
+        (["save", "last", ".json"], "is no name for a baseline"),
         (["show", "mine"], "eval/baselines/mine.json: cannot be read"),
     ],
 )

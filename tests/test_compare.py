@@ -102,7 +102,7 @@ def test_what_a_reader_must_know_comes_first() -> None:
     assert "2 tasks are only in a and left out: t/01, t/02" in text
     assert "2 rollouts of b were spoiled" in text
     assert "rollouts of each task differ: 2 of a, 1 of b" in text
-    assert "1 tasks are too few" in text
+    assert "1 task(s) are too few" in text
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,22 @@ def test_other_conditions_are_refused_or_said(change: dict[str, Any], words: str
         compare([a, b])
     assert words in str(refused.value)
     assert words in compare([a, b], anyway=True)[0].warnings[0]
+
+
+def test_a_set_of_rollouts_is_not_compared_with_itself(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "aaa1", "model:good"]) == 4
+    assert "both have the rollouts of good in aaa1" in capsys.readouterr().err
+
+
+def test_more_arms_need_more_tasks() -> None:
+    a, b, c = (arm(name, [[0]] * 8) for name in "abc")
+    assert not compare([a, b])[0].warnings
+    assert "too few to show a difference in one of 8 metrics" in compare([a, b, c])[0].warnings[0]
+
+
+def test_what_could_not_be_shown_is_not_called_detectable() -> None:
+    few, enough = (rows(arm("a", [[0]] * n), arm("b", [[1]] * (n - 1) + [[0]]))["pass_rate"] for n in (7, 8))
+    assert (few.effect.detectable, enough.effect.detectable is None) == (None, False)
 
 
 def test_nothing_in_common_is_refused() -> None:
@@ -160,16 +176,16 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_references(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "aaa1", "nightly/poor", "model:good", "--format=json"]) == 0
+    assert main(["compare", "nightly/poor", "aaa1", "model:good", "--format=json"]) == 0
     first, second = json.loads(capsys.readouterr().out)["comparisons"]
-    assert first["a"]["identity"]["runs"] == ["aaa1"]
-    assert (first["b"]["identity"]["model"], first["b"]["identity"]["runs"]) == ("poor", ["bbb1"])
+    assert first["b"]["identity"]["runs"] == ["aaa1"]
+    assert (first["a"]["identity"]["model"], first["a"]["identity"]["runs"]) == ("poor", ["bbb1"])
     assert second["b"]["identity"]["runs"] == ["bbb1", "aaa2", "aaa1"]
     assert second["b"]["rollouts"] == {f"quixbugs/t{n}": 3 for n in range(3)}
     strict = first["metrics"]["strict_valid"]
-    assert (strict["a"], strict["b"], strict["effect"]["mean"], strict["effect"]["p"]) == (1, 0.5, -0.5, 0.25)
-    assert first["metrics"]["pass_rate"]["effect"]["mean"] == -1
-    assert first["metrics"]["steps, both finished"]["effect"]["mean"] == -1
+    assert (strict["a"], strict["b"], strict["effect"]["mean"], strict["effect"]["p"]) == (0.5, 1, 0.5, 0.25)
+    assert first["metrics"]["pass_rate"]["effect"]["mean"] == 1
+    assert first["metrics"]["steps, both finished"]["effect"]["mean"] == 1
     assert first["metrics"]["cost_usd"]["effect"] is None
 
 
@@ -221,7 +237,7 @@ def test_live(pytester: pytest.Pytester) -> None:
     eval_kit.run(pytester, "--model=fake:x", "--tag=before")
     done = eval_kit.run(pytester, "--model=fake:nonsense@alpha", "--compare-to=before", "-n2")
     done.stdout.fnmatch_lines(
-        ["*compared with before*", "A: before = fake:x*", "tiny: 4 tasks in both", "strict_valid *"]
+        ["*compared with before*", "A: before = fake:x*", "tiny: 4 task(s) in both", "strict_valid *"]
     )
     refused = eval_kit.run(pytester, "--model=fake:x", "--compare-to=before", "--max-iters=3")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR

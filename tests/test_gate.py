@@ -112,6 +112,47 @@ def test_a_metric_without_values_is_refused(project: pytest.Pytester) -> None:
     assert result.ret == 4
 
 
+@DISTRIBUTED
+@pytest.mark.parametrize(("share", "ret"), [("0", 0), ("0.02", 1), ("0.3", 1)])
+def test_a_spoiled_model_breaks_the_rules_that_its_faults_touch(
+    project: pytest.Pytester, n: str, share: str, ret: int
+) -> None:
+    rules = ("--fail-on=parse_errors:+0", "--fail-on=strict_valid:-10%@p<0.05", "--fail-on=pass_rate:-10%")
+    result = run(project, n, f"--model=novice:oracle@{share}", "--rollouts=8", GATED, *rules)
+    found = re.findall(r"^novice\S+ +(\w+)\S+ .* (kept|BROKEN)$", result.stdout.str(), re.MULTILINE)
+    assert dict(found) == {
+        "parse_errors": "kept" if share == "0" else "BROKEN",
+        "strict_valid": "BROKEN" if share == "0.3" else "kept",
+        "pass_rate": "kept",
+    }
+    assert result.ret == ret
+
+
+def test_the_same_model_with_other_seeds_keeps_the_default_rules(project: pytest.Pytester) -> None:
+    model = ("--model=novice:oracle@0.3", "--rollouts=4")
+    assert run(project, *model).ret == 0
+    assert main(["baseline", "save", "last", "novice"]) == 0
+    result = run(project, *model, "--seed=50", "--baseline=eval/baselines/novice.json")
+    result.stdout.fnmatch_lines(["*strict_valid:-2%@p<0.01*kept", "gate: 4 of 4 rules kept"])
+    assert result.ret == 0
+
+
+def test_a_default_rule_that_nothing_could_break_is_left_out_and_said(project: pytest.Pytester) -> None:
+    assert run(project, "--model=fake:quit").ret == 0
+    assert main(["baseline", "save", "last", "quit"]) == 0
+    result = run(project, "--model=fake:quit", "--baseline=eval/baselines/quit.json")
+    result.stdout.fnmatch_lines(["a default rule is left out: --fail-on=pass_rate:-10%@p<0.01 could never be broken*"])
+    assert result.ret == 0
+
+
+def test_a_baseline_of_part_of_a_suite_is_refused(project: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    (project.path / "eval/suites").mkdir()
+    (project.path / "tiny.json").rename(project.path / "eval/suites/tiny.json")
+    assert run(project, "--model=oracle", "-k", "alpha or beta", "--suite=tiny").ret == 0
+    assert main(["baseline", "save", "last", "part"]) == 4
+    assert "has no rollout of tiny/" in capsys.readouterr().err
+
+
 def _other_suite(file: dict[str, Any]) -> None:
     file["identity"]["suite_sha256"] = "0" * 64
 
@@ -137,6 +178,10 @@ def _share_above_one(file: dict[str, Any]) -> None:
     file["tasks"]["tiny/beta"]["pass_rate"] = [2]
 
 
+def _control_characters(file: dict[str, Any]) -> None:
+    file["identity"]["model"] = "x\x1b[31m\n::error::x"
+
+
 def _text(file: dict[str, Any]) -> None:
     file["tasks"]["tiny/beta"]["steps"] = ["3"]
 
@@ -150,6 +195,7 @@ def _text(file: dict[str, Any]) -> None:
         (_part_of_the_suite, "which differs from it in tiny/beta"),
         (_unknown_field, "identity.note is not a field there is"),
         (_share_above_one, "has a share above 1 for pass_rate of tiny/beta"),
+        (_control_characters, "has characters that cannot be printed"),
         (_text, 'tasks["tiny/beta"].steps'),
     ],
 )
@@ -172,7 +218,9 @@ def test_a_baseline_that_does_not_fit_is_a_usage_error_before_any_rollout(
         (["--model=oracle", "--baseline=missing.json"], "missing.json: cannot be read"),
         (["--model=oracle", "--fail-on=parse_errors:+0"], "give --baseline=FILE as well"),
         (["--model=oracle", GATED, "--fail-on=speed:+0"], "there is no metric speed"),
-        (["--model=oracle", GATED, "--fail-on=pass_rate:-1%@p<0.001"], "could never be broken: 8 tasks"),
+        (["--model=oracle", GATED, "--fail-on=pass_rate:-1%@p<0.001"], "could never be broken: only 8 of 8 tasks"),
+        (["--model=oracle", GATED, "--fail-on=tokens:+10%"], "tokens is not known of tiny/alpha in the baseline"),
+        (["--compare-to=last"], "give --model=PROVIDER:NAME as well"),
         (["--model=oracle", GATED, "--max-iters=9"], "max_iters: 20, not 9"),
         ([GATED], "give --model=PROVIDER:NAME as well"),
         (["--fail-on=parse_errors<=3"], "give --model=PROVIDER:NAME as well"),

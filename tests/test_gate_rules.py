@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_repoagent.errors import UsageError
-from pytest_repoagent.gate.judge import check_breakable, incomplete, judge
+from pytest_repoagent.gate.judge import check_judgeable, incomplete, judge
 from pytest_repoagent.gate.metrics import METRICS
 from pytest_repoagent.gate.rules import DEFAULT_RULES, Rule, parse_rule
 
 NAMES = st.sampled_from(sorted(METRICS))
-NUMBERS = st.decimals(0, 1, places=3).map(str)
+NUMBERS = st.decimals(0, "0.999", places=3).map(str)
 
 
 def values(metric: str, *tasks: Sequence[float | None]) -> dict[str, dict[str, list[float | None]]]:
@@ -65,6 +65,8 @@ def test_any_text_is_a_rule_that_can_be_broken_or_a_usage_error_in_one_line(text
         ("parse_errors : +0", "without spaces"),
         ("parse_errors:+nan", "write METRIC:+N"),
         ("strict_valid:-2", "write 2% or 0.02"),
+        ("strict_valid:-1", "write 2% or 0.02"),
+        ("strict_valid:-100%", "write 2% or 0.02"),
         ("strict_valid>=95", "write 2% or 0.02"),
         ("parse_errors<=3%", "is no share"),
         ("parse_errors<=3@p<0.05", "follows an allowed loss"),
@@ -120,7 +122,6 @@ def test_the_same_values_twice_keep_the_default_rules(tasks: list[list[float]]) 
     for rule in map(parse_rule, DEFAULT_RULES):
         same = values(rule.metric.name, *tasks)
         assert judge(rule, same, same).kept
-        check_breakable(rule, len(tasks))
 
 
 def test_an_unknown_value_is_left_out_and_a_task_without_any_is_refused() -> None:
@@ -132,11 +133,47 @@ def test_an_unknown_value_is_left_out_and_a_task_without_any_is_refused() -> Non
         judge(rule, values("pass_rate", [1.0]), values("pass_rate", [None]))
 
 
-def test_a_p_that_so_few_tasks_never_give_is_refused() -> None:
-    rule = parse_rule("pass_rate:-10%@p<0.05")
-    check_breakable(rule, 6)
-    with pytest.raises(UsageError, match=r"5 tasks give no p below 0\.0625"):
-        check_breakable(rule, 5)
+FOUR_OF_TWELVE = [[1.0]] * 4 + [[0.0]] * 8
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "says"),
+    [
+        ("pass_rate:-10%@p<0.05", FOUR_OF_TWELVE, "only 4 of 12 tasks can get worse, which gives no p below 0.125"),
+        ("pass_rate:-40%", FOUR_OF_TWELVE, "never be broken"),
+        ("loop_rate:+60%", [[0.5]] * 9, "never be broken"),
+        ("pass_rate:+70%", FOUR_OF_TWELVE, "never be kept"),
+        ("steps:-3", [[2.0]], "never be kept"),
+        ("pass_rate>=0", [[1.0]], "never be broken"),
+        ("loop_rate<=100%", [[1.0]], "never be broken"),
+        ("parse_errors>=0", [[1.0]], "never be broken"),
+        ("parse_errors<0", [[1.0]], "never be kept"),
+        ("strict_valid>1", [[1.0]], "never be kept"),
+        ("tokens:+10%", [[None]], "tokens is not known of t/0 in the baseline"),
+        ("steps:+10%@p<0.05", [[2.0]] * 5, "only 5 of 5 tasks can get worse, which gives no p below 0.0625"),
+    ],
+)
+def test_a_rule_that_nothing_can_break_or_keep_is_refused(
+    text: str, before: Sequence[Sequence[float | None]], says: str
+) -> None:
+    rule = parse_rule(text)
+    with pytest.raises(UsageError, match=re.escape(says)):
+        check_judgeable(rule, len(before), values(rule.metric.name, *before))
+
+
+@given(NAMES, st.sampled_from("+-"), NUMBERS, st.lists(st.floats(0, 1), min_size=7, max_size=9), st.booleans())
+def test_every_other_rule_is_broken_by_the_worst_run_and_kept_by_the_best(
+    name: str, sign: str, number: str, means: list[float], with_p: bool
+) -> None:
+    before = values(name, *[[mean] for mean in means])
+    try:
+        rule = parse_rule(f"{name}:{sign}{number}{'@p<0.05' if with_p else ''}")
+        check_judgeable(rule, len(means), before)
+    except UsageError:
+        return
+    worst, best = (0.0, 1.0) if rule.metric.higher_is_better else (1.0 if rule.metric.kind == "share" else 1e6, 0.0)
+    assert not judge(rule, values(name, *[[worst]] * len(means)), before).kept
+    assert judge(rule, values(name, *[[best]] * len(means)), before).kept
 
 
 def test_a_run_with_a_rollout_missing_is_incomplete() -> None:

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.store.values import COLUMNS, SHARES
-from pytest_repoagent.suite_fields import Name, Sha256, Strict, TaskId
+from pytest_repoagent.suite_fields import Name, Printable, Sha256, Strict, TaskId
 from pytest_repoagent.suites import first_mistake
 
 Value = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -36,8 +36,8 @@ class Made(Strict):
     suite: Name
     suite_sha256: Sha256
     settings_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    settings: dict[str, str | int | float | bool | None]
-    model: Annotated[str, Field(min_length=1)]
+    settings: dict[Printable, Printable | int | float | bool | None]
+    model: Annotated[Printable, Field(min_length=1)]
     created: AwareDatetime
 
 

@@ -9,8 +9,9 @@ from pytest_repoagent.compare.metrics import Metric
 COLUMNS = ("metric", "A", "B", "B - A", "95 % interval", "p", "Holm p", "detectable", "tasks", "verdict")
 EXPLANATION = (
     "Unit: the task. A and B: mean of the task means, with its own 95 % interval. p: sign-flip test on the tasks' "
-    "differences. Holm p: adjusted for all primary metrics shown. Detectable: the true difference that this many tasks "
-    "and rollouts would show with 80 % chance. Metrics without a verdict are exploratory."
+    "differences. Holm p: adjusted for all primary metrics shown. Detectable: the true difference that a t test of so "
+    "many tasks and rollouts would show with 80 % chance, before any adjustment; - where none could be shown. "
+    "Amounts are per rollout. Metrics without a verdict are exploratory."
 )
 
 
@@ -38,10 +39,10 @@ def headline(comparison: Comparison) -> list[str]:
     suite = comparison.b.identity.suite or "unknown suite"
     lines = []
     for letter, arm in (("A", comparison.a), ("B", comparison.b)):
-        runs = ", ".join(arm.identity.runs) or "no run"
+        runs = ", ".join(arm.identity.runs) or "a baseline file"
         each = rollouts_each(arm, comparison.tasks)
         lines.append(f"{letter}: {arm.name} = {arm.identity.model}, rollouts of each task {each} ({runs})")
-    return [*lines, f"{suite}: {len(comparison.tasks)} tasks in both"]
+    return [*lines, f"{suite}: {len(comparison.tasks)} task(s) in both"]
 
 
 def _level(metric: Metric, value: float | None, interval: Interval | None) -> str:

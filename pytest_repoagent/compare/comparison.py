@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_repoagent.compare.arms import Arm, conflicts
@@ -68,18 +68,16 @@ def compare(arms: Sequence[Arm], anyway: bool = False) -> list[Comparison]:
     """Compare every arm with the first; Holm's family is the primary metrics of all the comparisons.
 
     Raises:
-        UsageError: there are less than two arms, no task is in both arms, or (unless ``anyway``, which makes warnings
-            of it) they were made under different conditions.
+        UsageError: there are less than two arms, two have rollouts in common or no task, or (unless ``anyway``, which
+            makes warnings of it) they were made under different conditions.
     """
     if len(arms) < 2:
         raise UsageError("one set of rollouts is nothing to compare: name two or more")
-    found = [_compare(arms[0], arm, anyway) for arm in arms[1:]]
+    family = len(PRIMARY) * (len(arms) - 1)
+    found = [_compare(arms[0], arm, anyway, family) for arm in arms[1:]]
     ps = [row.effect.p if row.effect else 1.0 for one in found for row in one.rows if row.metric.primary]
     adjusted = iter(holm(ps))
-    return [
-        replace(one, rows=tuple(_judged(row, next(adjusted)) if row.metric.primary else row for row in one.rows))
-        for one in found
-    ]
+    return [replace(one, rows=tuple(_judged(row, adjusted, family) for row in one.rows)) for one in found]
 
 
 def check_conditions(a: Arm, b: Arm) -> None:
@@ -96,7 +94,8 @@ def check_conditions(a: Arm, b: Arm) -> None:
         )
 
 
-def _compare(a: Arm, b: Arm, anyway: bool) -> Comparison:
+def _compare(a: Arm, b: Arm, anyway: bool, family: int) -> Comparison:
+    _check_apart(a, b)
     if not anyway:
         check_conditions(a, b)
     tasks = tuple(sorted(set(a.tasks) & set(b.tasks)))
@@ -104,7 +103,16 @@ def _compare(a: Arm, b: Arm, anyway: bool) -> Comparison:
         raise UsageError(f"{a.name} and {b.name} have no task in common, so there is nothing to compare")
     judged = min(len(known("pass_rate", arm.tasks[task])) for arm in (a, b) for task in tasks)
     rows = tuple(_row(metric, a, b, tasks) for metric in metrics_for(judged))
-    return Comparison(a, b, tasks, rows, tuple(_warnings(a, b, tasks)))
+    return Comparison(a, b, tasks, rows, tuple(_warnings(a, b, tasks, family)))
+
+
+def _check_apart(a: Arm, b: Arm) -> None:
+    shared = set(a.identity.runs) & set(b.identity.runs)
+    if shared and a.identity.model == b.identity.model:
+        raise UsageError(
+            f"{a.name} and {b.name} both have the rollouts of {a.identity.model} in {', '.join(sorted(shared))}, "
+            f"so they are no two sides; name them by their runs"
+        )
 
 
 def _row(metric: Metric, a: Arm, b: Arm, tasks: Sequence[str]) -> Row:
@@ -131,16 +139,23 @@ def side_interval(metric: Metric, values: Sequence[float], one_each: bool) -> In
     return interval and (max(0.0, interval[0]), min(1.0, interval[1]))
 
 
-def _judged(row: Row, adjusted_p: float) -> Row:
+def _judged(row: Row, adjusted: Iterator[float], family: int) -> Row:
+    """A primary row with its verdict; takes the next of the adjusted p values."""
+    if not row.metric.primary:
+        return row
+    adjusted_p = next(adjusted)
     if row.effect is None:
         return row
+    if family * least_p(row.tasks) > ALPHA:
+        row = replace(row, effect=replace(row.effect, detectable=None))
+    assert row.effect
     mean, interval = row.effect.mean, row.effect.interval
     shown = adjusted_p <= ALPHA and (interval is None or not interval[0] <= 0 <= interval[1])
     verdict = ("better" if mean * row.metric.better > 0 else "worse") if shown else "no difference shown"
     return replace(row, adjusted_p=adjusted_p, verdict=verdict)
 
 
-def _warnings(a: Arm, b: Arm, tasks: Sequence[str]) -> list[str]:
+def _warnings(a: Arm, b: Arm, tasks: Sequence[str], family: int) -> list[str]:
     found = [f"NOT THE SAME CONDITIONS: {difference}" for difference in conflicts(b.identity, a.identity)]
     for arm in (a, b):
         only = sorted(set(arm.tasks) - set(tasks))
@@ -153,10 +168,10 @@ def _warnings(a: Arm, b: Arm, tasks: Sequence[str]) -> list[str]:
     if ours != theirs:
         found.append(f"rollouts of each task differ: {ours} of {a.name}, {theirs} of {b.name}")
     least = least_p(len(tasks))
-    if len(PRIMARY) * least > ALPHA:
+    if family * least > ALPHA:
         found.append(
-            f"{len(tasks)} tasks are too few to show a difference in one of {len(PRIMARY)} metrics: "
-            f"the smallest possible p is {least:.2g}, {min(1.0, len(PRIMARY) * least):.2g} after Holm"
+            f"{len(tasks)} task(s) are too few to show a difference in one of {family} metrics: "
+            f"the smallest possible p is {least:.2g}, {min(1.0, family * least):.2g} after Holm"
         )
     return found
 

@@ -65,7 +65,7 @@ def _marked(comparison: Comparison) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|" else letter for letter in text)
+    return "".join(f"&#{ord(letter)};" if letter in "\\`*_[]<>|@#&" else letter for letter in " ".join(text.split()))
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pytest_repoagent.compare.arms import conflicts, planned
+from pytest_repoagent import bundled
+from pytest_repoagent.compare.arms import Arm, conflicts, planned
 from pytest_repoagent.compare.baseline_file import Baseline
 from pytest_repoagent.compare.references import from_file, load_arm
-from pytest_repoagent.errors import UsageError
-from pytest_repoagent.suites import first_mistake
+from pytest_repoagent.errors import SuiteError, UsageError
+from pytest_repoagent.suites import find_suite, first_mistake, load_suite
 
 if TYPE_CHECKING:
     from pytest_repoagent.engine import Engine
@@ -37,6 +38,16 @@ def check_comparable(path: Path, file: Baseline, engine: Engine) -> None:
         )
 
 
+def _lacking(arm: Arm) -> list[str]:
+    """The tasks of its suite that an arm does not have, as far as the suite is here to look at."""
+    try:
+        suite = load_suite(find_suite(arm.identity.suite or "", [Path("eval/suites"), bundled.suites_dir()]))
+    except SuiteError:
+        return []
+    same = suite.sha256 == arm.identity.suite_sha256
+    return sorted({task.task_id for task in suite.tasks} - arm.tasks.keys()) if same else []
+
+
 def of_run(store: Path, reference: str) -> Baseline:
     """A baseline of recorded rollouts, named as :func:`pytest_repoagent.compare.references.load_arm` does.
 
@@ -51,6 +62,9 @@ def of_run(store: Path, reference: str) -> Baseline:
             f"{reference} is no baseline: of {arm.expected} rollouts a task, fewer completed and count "
             f"of {', '.join(short)}; run it again"
         )
+    if lacking := _lacking(arm):
+        some = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
+        raise UsageError(f"{reference} is no baseline: it has no rollout of {some}; run the whole suite")
     identity = arm.identity.model_dump(exclude={"runs"})
     created = datetime.now(UTC).replace(microsecond=0)
     try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
-from pytest_repoagent.compare.inference import least_p, sign_flip_p
+from pytest_repoagent.compare.inference import sign_flip_p
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.gate.metrics import Metric, measure, task_means
 from pytest_repoagent.gate.rules import Rule
@@ -54,17 +55,39 @@ def _measured(side: str, metric: Metric, values: TaskValues, rollouts: TaskValue
         raise UsageError(f"{error} in {side}") from None
 
 
-def check_breakable(rule: Rule, tasks: int) -> None:
-    """Refuse a rule that no loss could break.
+def check_judgeable(rule: Rule, tasks: int, baseline: TaskValues | None) -> None:
+    """Refuse a rule that every run would keep, and one that no run could keep; nothing has run yet.
 
     Raises:
-        UsageError: the rule asks for a p-value that so few tasks never give.
+        UsageError: the rule is one of these, or its metric is not known of a task of the baseline.
     """
-    if rule.p is not None and (least := least_p(tasks)) >= rule.p:
-        raise UsageError(
-            f"--fail-on={rule.text} could never be broken: {tasks} tasks give no p below {least:.3g}, "
-            f"so take a larger p or leave @p out"
-        )
+    worst, best = (0.0, 1.0) if rule.metric.higher_is_better else (1.0 if rule.metric.kind == "share" else inf, 0.0)
+    limit = rule.limit(0.0)
+    if rule.needs_baseline and baseline is not None:
+        limit = rule.limit(_measured("the baseline", rule.metric, baseline, baseline))
+    ends = [rule.within(value, limit) for value in (worst, best)]
+    if all(ends):
+        raise _pointless(rule, "broken: no run can be on the wrong side of its limit")
+    if not any(ends):
+        raise _pointless(rule, "kept: no run can be on the right side of its limit")
+    if rule.p is not None and baseline is not None:
+        losses = [_most(rule, before, worst) for before in task_means(rule.metric, baseline).values()]
+        if (least := sign_flip_p(losses)) >= rule.p:
+            able = sum(map(bool, losses))
+            raise _pointless(
+                rule, f"broken: only {able} of {tasks} tasks can get worse, which gives no p below {least:.3g}"
+            )
+
+
+def _most(rule: Rule, before: float, worst: float) -> float:
+    """The most that a task can get worse by; of what is unbounded, as much for all."""
+    return abs(worst - before) if rule.metric.kind == "share" else 1.0
+
+
+def _pointless(rule: Rule, reason: str) -> UsageError:
+    return UsageError(
+        f"--fail-on={rule.text} could never be {reason}; take another amount, or another p or none after @"
+    )
 
 
 def incomplete(now: TaskValues, tasks: list[str], rollouts: int) -> str | None:

@@ -88,7 +88,7 @@ def parse_rule(text: str) -> Rule:
     """Read one ``--fail-on``.
 
     Raises:
-        UsageError: it is no rule, names an unknown metric, or can never be broken.
+        UsageError: it is no rule, or names an unknown metric.
     """
     found = _RULE.fullmatch(text)
     if not found:
@@ -98,7 +98,7 @@ def parse_rule(text: str) -> Rule:
         raise _wrong(text, f"there is no metric {found['metric']}, only {', '.join(METRICS)}")
     share, percent, relative = metric.kind == "share", bool(found["percent"]), found["sign"][0] == ":"
     amount = float(found["number"]) / (100 if percent else 1)
-    if not isfinite(amount) or (share and amount > 1):
+    if not isfinite(amount) or (share and (amount > 1 or (relative and amount == 1))):
         raise _wrong(text, f"{metric.name} cannot be beyond {'100%, so write 2% or 0.02' if share else 'all numbers'}")
     if percent and not share and not relative:
         raise _wrong(text, f"{metric.name} is no share, so a limit of it is a number without %")

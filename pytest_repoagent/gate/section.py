@@ -10,7 +10,7 @@ from pytest_repoagent.compare.baseline_file import load_baseline
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import RepoAgentError, UsageError
 from pytest_repoagent.gate.baseline import check_comparable
-from pytest_repoagent.gate.judge import Finding, check_breakable, incomplete, judge
+from pytest_repoagent.gate.judge import Finding, check_judgeable, incomplete, judge
 from pytest_repoagent.gate.rules import Rule
 from pytest_repoagent.gate.table import lines
 from pytest_repoagent.store.values import rollout_values
@@ -22,13 +22,14 @@ class Gate:
     """Registered in the controller only, so that it sees every rollout once, also under xdist."""
 
     def __init__(self, engine: Engine, rules: Sequence[Rule]) -> None:
-        """Read the baseline, and make sure that every rule can be judged and broken.
+        """Read the baseline, and make sure that every rule can be kept and broken; a default rule is else left out.
 
         Raises:
-            UsageError: the baseline cannot be compared with this run, or no run could break a rule.
+            UsageError: the baseline cannot be compared with this run, or no run could break or keep a rule.
         """
         self.engine = engine
-        self.rules = rules
+        self.rules: list[Rule] = []
+        self.left_out: list[str] = []
         self.findings: dict[str, list[Finding]] = {}
         self.refused: list[str] = []
         self.path = engine.settings.baseline
@@ -36,8 +37,15 @@ class Gate:
         if self.path is not None:
             self.baseline = load_baseline(self.path)
             check_comparable(self.path, self.baseline, engine)
+        before = None if self.baseline is None else self.baseline.tasks
         for rule in rules:
-            check_breakable(rule, len(engine.tasks))
+            try:
+                check_judgeable(rule, len(engine.tasks), before)
+                self.rules.append(rule)
+            except UsageError as error:
+                if engine.settings.fail_on:
+                    raise
+                self.left_out.append(f"a default rule is left out: {error}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -84,7 +92,7 @@ class Gate:
         if self.baseline is not None and self.path is not None:
             made = self.baseline.identity
             terminalreporter.write_line(f"baseline {self.path.name}: {made.model}, {made.created:%Y-%m-%d}")
-        for line in lines(self.findings):
+        for line in [*self.left_out, *(lines(self.findings) if self.findings else [])]:
             terminalreporter.write_line(line)
         for line in self.refused:
             terminalreporter.write_line(line, red=True, bold=True)

@@ -27,10 +27,10 @@ def lines(findings: Mapping[str, Sequence[Finding]]) -> list[str]:
 
 
 def number(metric: Metric, value: float) -> str:
-    """A value of a metric: a share in percent, a total that is whole without decimals."""
+    """A value of a metric: a share in percent, anything else with three digits or whole."""
     if metric.kind == "share":
         return f"{100 * value:.1f} %"
-    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ def write_report(store: Path, runs: Sequence[str], output: Path) -> int:
         UsageError: the charts' library is not installed, ``output`` cannot be written, or as :class:`Recorded`.
         StoreBusy: as :class:`Recorded`.
     """
+    if output.resolve() == store.resolve():
+        raise UsageError(f"the report cannot be written over the store {store}; name another file with -o")
     charts = _charts_library()
     with Recorded(store, runs) as recorded:
         overview = recorded.overview()

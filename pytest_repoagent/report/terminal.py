@@ -14,7 +14,10 @@ from rich.text import Text
 from pytest_repoagent.rollout import Rollout, Step, TestRun
 
 # Control characters, and those of Unicode's that nobody sees or that turn the direction of text.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 

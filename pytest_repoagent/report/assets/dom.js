@@ -3,7 +3,8 @@
 // What a model, a tool or a test wrote reaches the page through these functions alone, as text nodes.
 
 // Characters one cannot see, or that would reorder the text around them: controls, zero-width and bidirectional ones.
-const HIDDEN = /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff])/;
+const HIDDEN =
+  /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}])/u;
 
 // An element with attributes and children; a child is a node or text.
 function make(tag, attributes = {}, ...children) {
