@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from pytest_repoagent.budget import Bounds, cost_usd
+from pytest_repoagent.budget import Balance, Bounds, cost_usd
 from pytest_repoagent.errors import Cause, UsageError, policy_for
 from pytest_repoagent.models.base import Model, RolloutKey, Usage
 from pytest_repoagent.protocol.actions import Message
@@ -35,7 +35,7 @@ class Question:
 
 @dataclass
 class Spent:
-    """What was spent, and what may be; it is looked at before each question, so calls under way may overshoot.
+    """What was spent, and what may be.
 
     Attributes:
         price_usd: USD per million prompt and completion tokens; None where unknown.
@@ -43,12 +43,7 @@ class Spent:
 
     price_usd: tuple[float, float] | None = None
     bounds: Bounds = field(default_factory=Bounds)
-    usd: float = 0.0
-    tokens: int = 0
-
-    def over(self) -> str | None:
-        """The bound that was reached, None while none was."""
-        return self.bounds.reached(self.usd, self.tokens)
+    balance: Balance = field(default_factory=Balance)
 
     def add(self, answer: Branch) -> None:
         """Count what an answer took.
@@ -58,8 +53,9 @@ class Spent:
         """
         if answer.raw is not None:
             self.bounds.check_counted(answer.model, _usage(answer))
-        self.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
-        self.usd += answer.cost_usd or 0.0
+            self.balance.calls += 1
+            self.balance.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
+            self.balance.usd += answer.cost_usd or 0.0
 
 
 def ask_all(
@@ -90,12 +86,11 @@ def ask_all(
         threading.Thread(target=_work, args=(model, spent.price_usd, todo, done), daemon=True).start()
     burst = _Burst(record)
     failures: list[Exception] = []
-    under_way = 0
+    balance = spent.balance
 
     def take() -> None:
-        nonlocal under_way
         answer = done.get()
-        under_way -= 1
+        balance.under_way -= 1
         if isinstance(answer, Exception):
             failures.append(answer)
             return
@@ -109,15 +104,15 @@ def ask_all(
     try:
         try:
             for question in questions:
-                if under_way == concurrency:
+                if balance.under_way == concurrency:
                     take()
-                bound = spent.over()
+                bound = balance.reached(spent.bounds)
                 if bound or failures:
                     break
                 todo.put(question)
-                under_way += 1
+                balance.under_way += 1
         finally:
-            while under_way:
+            while balance.under_way:
                 take()
     finally:
         burst.write()

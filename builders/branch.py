@@ -165,7 +165,7 @@ def ask(args: argparse.Namespace) -> Answers:
             bound = ask_all(model, questions(), args.concurrency, spent, record)
     asked = failures.total() + faults.total()
     recorded = len(places) * args.samples - len(wanted)
-    return Answers(len(places), recorded, asked, failures, faults, spent.usd, spent.tokens, bound)
+    return Answers(len(places), recorded, asked, failures, faults, spent.balance.usd, spent.balance.tokens, bound)
 
 
 def _settings(args: argparse.Namespace, spec: str) -> Settings:

@@ -65,18 +65,24 @@ def cost_usd(usage: Usage | None, price: tuple[float, float] | None) -> float | 
 
 
 @dataclass
-class _Balance:
-    usd: float
-    tokens: int
-    calls: int
-    under_way: int
+class Balance:
+    """What is spent, in how many calls, and how many are under way."""
+
+    usd: float = 0.0
+    tokens: int = 0
+    calls: int = 0
+    under_way: int = 0
+
+    def reached(self, bounds: Bounds) -> str | None:
+        """The bound that is reached when calls under way take what calls took on average; None while none is."""
+        share = 1 + self.under_way / self.calls if self.calls else 1
+        return bounds.reached(self.usd * share, self.tokens * share)
 
 
 class Account:
-    """What a run has spent, and how many calls are under way.
+    """The balance of a run.
 
-    A call under way is taken to cost what calls cost on average so far. One whose process was killed stays under way
-    until the run is resumed: it was probably paid for.
+    A call whose process was killed stays under way until the run is resumed: it was probably paid for.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,8 +98,7 @@ class Account:
             BudgetReached: what is spent and reserved reaches a bound.
         """
         with self._open() as balance:
-            share = 1 + balance.under_way / balance.calls if balance.calls else 1
-            bound = bounds.reached(balance.usd * share, balance.tokens * share)
+            bound = balance.reached(bounds)
             if bound is not None:
                 raise BudgetReached(
                     f"the run's {bound} is reached, after {balance.tokens:,} tokens and ${balance.usd:.4f}"
@@ -122,7 +127,7 @@ class Account:
                 self._fd = None
 
     @contextmanager
-    def _open(self) -> Iterator[_Balance]:
+    def _open(self) -> Iterator[Balance]:
         """The balance, for this thread alone; what it is at the end of the block is kept."""
         with self._mutex:
             if self._fd is None:
@@ -131,7 +136,7 @@ class Account:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             try:
                 found = os.pread(self._fd, _LAYOUT.size, 0)
-                balance = _Balance(*_LAYOUT.unpack(found)) if found else _Balance(0.0, 0, 0, 0)
+                balance = Balance(*_LAYOUT.unpack(found)) if found else Balance()
                 yield balance
                 whole = _LAYOUT.pack(balance.usd, balance.tokens, balance.calls, balance.under_way)
                 os.pwrite(self._fd, whole, 0)
