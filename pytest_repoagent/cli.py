@@ -12,6 +12,7 @@ from pytest_repoagent import (
     cli_build,
     cli_compare,
     cli_doctor,
+    cli_estimate,
     cli_report,
     cli_store,
     cli_suite,
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     cli_suite.add_parser(commands)
     cli_store.add_parser(commands)
+    cli_estimate.add_parser(commands)
     cli_compare.add_parser(commands)
     cli_baseline.add_parser(commands)
     cli_report.add_parser(commands)

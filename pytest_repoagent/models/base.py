@@ -59,7 +59,11 @@ class Conversation(Protocol):
 
 
 class Model(Protocol):
-    """A configured model. Built once per process, shared by its rollouts; must be thread-safe."""
+    """A configured model. Built once per process, shared by its rollouts; must be thread-safe.
+
+    One that spends its time waiting, for a server say, may have an attribute ``concurrency``: how many rollouts at
+    once suit it where the user does not say. Others get one at a time.
+    """
 
     def check(self) -> None:
         """Fail now rather than N times later.

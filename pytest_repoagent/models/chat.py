@@ -75,6 +75,8 @@ class _Failure:
 class ChatModel:
     """One model on one server. Threads share its connections; a forked child opens its own."""
 
+    concurrency = 16
+
     def __init__(self, server: Server, name: str, context: ModelContext) -> None:
         """Remember the settings; nothing is imported or opened before the first request.
 
@@ -237,11 +239,13 @@ class _ChatConversation:
 
 def connect(key: str, base_url: str | None, timeout_s: float) -> Together:
     """The SDK's client, which never repeats a request by itself; connections open when they are needed."""
+    from httpx import Limits
     from together import DefaultHttpxClient, Timeout, Together
 
     timeout = Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
     proxies = dict.fromkeys(_LOOPBACK)  # the environment's serve other hosts
-    http = DefaultHttpxClient(mounts=proxies, timeout=timeout)
+    unlimited = Limits(max_connections=None, max_keepalive_connections=None)  # there is one for each rollout in flight
+    http = DefaultHttpxClient(mounts=proxies, limits=unlimited, timeout=timeout)
     return Together(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=http)
 
 
