@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 TRAIN_VENV := .venv-train
+PEERS_VENV := .venv-peers
 BIN := $(VENV)/bin
 N ?= 4
 
@@ -28,7 +29,8 @@ check: lint
 	$(BIN)/repoagent suite check
 	$(MAKE) test
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev $(PEERS_VENV)/.installed
+	$(BIN)/python bench/overhead.py --peers $(PEERS_VENV)/bin/python
 	$(BIN)/python bench/idle_cost.py
 	$(BIN)/python bench/testrun.py
 	$(BIN)/python bench/sft_speed.py --rollouts 2000
@@ -56,5 +58,11 @@ $(TRAIN_VENV)/.installed: pyproject.toml constraints.txt
 	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[train]"
 	touch $@
 
+$(PEERS_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(PEERS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group peers
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(TRAIN_VENV) .repoagent
+	rm -rf $(VENV) $(TRAIN_VENV) $(PEERS_VENV) .repoagent

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 REPORT_ATTRIBUTE = "repoagent_trace"
 """Where a report carries the paths of finished traces, as one JSON string."""
 
-BURST_SIZE = 20
-BURST_S = 2.0
+BURST_SIZE = 100
+BURST_S = 5.0
 PASSING_BUSY_S = 0.2
 """How long a burst in the middle of a run waits for a store that somebody else has open; the last one waits longer."""
 
