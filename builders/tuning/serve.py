@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from builders.signals import handled, interrupt
 from builders.tuning import endpoint
 from builders.tuning.api import Api
 from builders.tuning.money import usd
@@ -84,10 +84,10 @@ def _run(command: Sequence[str], deadline: float, say: Say) -> int:
 def _removed(api: Api, store: Path, job_id: str, usd_per_hour: float, say: Say) -> Iterator[None]:
     """Remove the job's endpoint at the end of the block; no signal that can be ignored cuts that short."""
     try:
-        with _signals(_interrupt):
+        with handled(interrupt):
             yield
     finally:
-        with _signals(signal.SIG_IGN):
+        with handled(signal.SIG_IGN):
             try:
                 for name in endpoint.remove(api, store, job_id):
                     say(f"{name} is removed")
@@ -96,23 +96,3 @@ def _removed(api: Api, store: Path, job_id: str, usd_per_hour: float, say: Say) 
                     f"{str(error).rstrip('.')}; the endpoint of {job_id} may be up at {usd(usd_per_hour)} an hour: "
                     f"`repoagent tune undeploy {job_id}` removes it"
                 ) from None
-
-
-@contextmanager
-def _signals(handler: Any) -> Iterator[None]:
-    """Handle what would end this process, such as a closed terminal, otherwise for the length of the block."""
-    heeded = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) != signal.SIG_IGN  # as nohup(1) leaves them
-    ]
-    before = {number: signal.signal(number, handler) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
