@@ -14,6 +14,7 @@ from pytest_repoagent import (
     cli_doctor,
     cli_estimate,
     cli_report,
+    cli_serve,
     cli_store,
     cli_suite,
     cli_tune,
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli_build.add_parser(commands)
     cli_validate.add_parser(commands)
     cli_tune.add_parser(commands)
+    cli_serve.add_parser(commands)
     try:
         args = parser.parse_args(argv)
         return int(args.handler(args))

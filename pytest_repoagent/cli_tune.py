@@ -22,7 +22,7 @@ _JOBS = (
 
 def add_parser(subparsers: Any) -> None:
     """Add the commands. Each sets ``handler``, which returns an exit code or raises a RepoAgentError."""
-    from builders import finetune_together
+    from builders import finetune_local, finetune_together
 
     tune = subparsers.add_parser("tune", help="fine-tune a model on a dataset, and serve it")
     commands = tune.add_subparsers(dest="what", required=True, metavar="COMMAND")
@@ -34,6 +34,14 @@ def add_parser(subparsers: Any) -> None:
     parser = methods.add_parser("dpo", help="learn which of two next actions is better")
     finetune_together.add_arguments(parser, "dpo")
     parser.set_defaults(handler=_submit)
+    local = commands.add_parser("local", help="train on this machine; needs the extra train")
+    methods = local.add_subparsers(dest="method", required=True, metavar="METHOD")
+    parser = methods.add_parser("sft", help="learn next actions")
+    finetune_local.add_arguments(parser, "sft")
+    parser.set_defaults(handler=_train)
+    parser = methods.add_parser("dpo", help="learn which of two next actions is better")
+    finetune_local.add_arguments(parser, "dpo")
+    parser.set_defaults(handler=_train)
 
     parser = _job_command(commands, "watch", "follow a job to its end, from wherever it is", _watch)
     parser = _job_command(commands, "cancel", "stop a job; the steps that are done are paid for", _cancel)
@@ -71,6 +79,21 @@ def _submit(args: argparse.Namespace) -> int:
     if args.watch:
         return _follow(job_id, args.store or default_store())
     print(f"`repoagent tune watch {job_id}` follows it, `repoagent tune cancel {job_id}` stops it")
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    from builders.finetune_local import run
+
+    try:
+        done = run(args, args.method)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written")
+        return 130
+    if done:
+        print(
+            f"{args.out} is the model: `repoagent serve {args.out}` serves it, `--model {args.out}` trains on from it"
+        )
     return 0
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from builders.command import run
+from builders.signals import handled, interrupt
 from builders.tuning import endpoint
 from builders.tuning.api import Api
 from builders.tuning.money import usd
 from pytest_repoagent.errors import RepoAgentError, UsageError
 from pytest_repoagent.store import jobs
 
-GRACE_S = 10.0
-"""Seconds a command has to end once its time is up."""
 _HOUR_S = 3600.0
 
 Say = Callable[[str], None]
@@ -54,40 +52,20 @@ def serve(api: Api, store: Path, job_id: str, seconds: float, max_usd: float, co
         endpoint.wait_ready(api, found.project, up, deadline, say)
         say(f"together:{up.name} is up for {max(0.0, deadline - time.monotonic()) / 60:.0f} minutes more")
         if command:
-            return _run([word.replace("{model}", f"together:{up.name}") for word in command], deadline, say)
+            return run([word.replace("{model}", f"together:{up.name}") for word in command], deadline, say)
         say("Ctrl-C removes it sooner")
         time.sleep(max(0.0, deadline - time.monotonic()))
     return 0
-
-
-def _run(command: Sequence[str], deadline: float, say: Say) -> int:
-    try:
-        process = subprocess.Popen(command)
-    except OSError as error:
-        raise UsageError(f"{command[0]} cannot be run ({error.strerror})") from None
-    try:
-        return process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        say("the time is up: the command is ended")
-        return 124
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @contextmanager
 def _removed(api: Api, store: Path, job_id: str, usd_per_hour: float, say: Say) -> Iterator[None]:
     """Remove the job's endpoint at the end of the block; no signal that can be ignored cuts that short."""
     try:
-        with _signals(_interrupt):
+        with handled(interrupt):
             yield
     finally:
-        with _signals(signal.SIG_IGN):
+        with handled(signal.SIG_IGN):
             try:
                 for name in endpoint.remove(api, store, job_id):
                     say(f"{name} is removed")
@@ -96,23 +74,3 @@ def _removed(api: Api, store: Path, job_id: str, usd_per_hour: float, say: Say) 
                     f"{str(error).rstrip('.')}; the endpoint of {job_id} may be up at {usd(usd_per_hour)} an hour: "
                     f"`repoagent tune undeploy {job_id}` removes it"
                 ) from None
-
-
-@contextmanager
-def _signals(handler: Any) -> Iterator[None]:
-    """Handle what would end this process, such as a closed terminal, otherwise for the length of the block."""
-    heeded = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) != signal.SIG_IGN  # as nohup(1) leaves them
-    ]
-    before = {number: signal.signal(number, handler) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt

@@ -33,7 +33,7 @@ class Submission:
     name: str
     train_path: str
     train_sha256: str
-    train_file_id: str
+    train_file_id: str | None
     val_path: str | None
     val_sha256: str | None
     val_file_id: str | None
@@ -55,6 +55,7 @@ class Sighting:
     model_object_id: str | None = None
     cost_usd: float | None = None
     error: str | None = None
+    figures: str | None = None
 
 
 def prepare(store: Path) -> None:
