@@ -22,6 +22,8 @@ from pytest_repoagent.fold import fold
 from pytest_repoagent.goals import paraphrase
 from pytest_repoagent.isolation import describe
 from pytest_repoagent.models.base import Conversation, Model, ModelContext, RolloutKey
+from pytest_repoagent.pace import FOLDER as PACE
+from pytest_repoagent.pace import Pacing
 from pytest_repoagent.prices import Price, price_of
 from pytest_repoagent.protocol.render import system_prompt
 from pytest_repoagent.registry import Registry
@@ -293,4 +295,5 @@ class Engine:
             trace_root=settings.trace_root,
             known_fix=known_fix,
             build=self.model,
+            pacing=Pacing(self.run_dir / PACE, settings.max_requests_per_minute, settings.max_tokens_per_minute),
         )
