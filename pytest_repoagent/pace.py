@@ -1,8 +1,8 @@
 """How fast a run asks a provider: its limits a minute, kept by all processes together, and what its 429s teach.
 
 Each request takes the next free slot of its provider, so requests go out in the order of asking and evenly spread. A
-429 closes the provider to everybody for as long as it says, and doubles the distance of the slots; each answer makes it
-a little smaller again. Times are those of the machine's monotonic clock.
+429 closes the provider to everybody for as long as it says, and takes the slots further apart; each answer brings them
+a little closer again. Times are those of the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from time import sleep
 from pytest_repoagent.shared import SharedNumbers
 
 FOLDER = "pace"
-_FIRST_DISTANCE_S = 0.25
-_LONGEST_DISTANCE_S = 8.0
+_PAUSE_S = 0.25
+_FIRST_DISTANCE_S = 0.05
+_LONGEST_DISTANCE_S = 4.0
 _LEAST_DISTANCE_S = 0.01
-_RECOVERY = 0.95
+_SLOWER = 1.5
+_FASTER = 0.9  # one refusal in ten, at whatever speed, does not make the run slower and slower
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Pace:
         with self._shared.held() as numbers:
             state = _State(*numbers)
             state.tokens_free += ((turn.tokens if tokens is None else tokens) - turn.tokens) * self._token_s
-            state.distance_s *= _RECOVERY
+            state.distance_s *= _FASTER
             if state.distance_s < _LEAST_DISTANCE_S:
                 state.distance_s = 0.0
             state.answered_at = time.monotonic()
@@ -90,9 +92,10 @@ class Pace:
             state = _State(*numbers)
             state.tokens_free -= turn.tokens * self._token_s
             if limited and turn.at >= state.slowed_at:  # one that was under way then says nothing new
-                state.distance_s = min(max(2 * state.distance_s, _FIRST_DISTANCE_S), _LONGEST_DISTANCE_S)
+                state.distance_s = min(max(_SLOWER * state.distance_s, _FIRST_DISTANCE_S), _LONGEST_DISTANCE_S)
                 state.slowed_at = now
-            closed_s = after_s if after_s is not None else state.distance_s if limited else 0.0
+            own = max(_PAUSE_S, state.distance_s) if limited else 0.0
+            closed_s = own if after_s is None else after_s
             state.closed_until = max(state.closed_until, now + closed_s)
             numbers[:] = vars(state).values()
 

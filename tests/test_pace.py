@@ -92,20 +92,31 @@ def test_slots_grow_apart_once_for_a_burst_of_refusals_and_together_again(clock:
     clock.now += 1
     for turn in burst:
         paced.failed(turn, limited=True, after_s=0)
-    assert waits(paced, 3) == [0, 0.25, 0.25]
+    assert waits(paced, 3) == pytest.approx([0, 0.05, 0.05])
     again = paced.wait(0)
     paced.failed(again, limited=True, after_s=None)
     clock.now += 100
-    assert waits(paced, 2) == [0, 0.5]
-    for _ in range(20):
+    assert waits(paced, 2) == pytest.approx([0, 0.075])
+    for _ in range(30):
         turn = paced.wait(0)
         paced.failed(turn, limited=True, after_s=0)
     clock.now += 100
-    assert waits(paced, 2) == [0, 8]
+    assert waits(paced, 2) == [0, 4]
     for _ in range(200):
         paced.answered(paced.wait(0), 1)
     clock.now += 100
     assert waits(paced, 2) == [0, 0]
+
+
+def test_refusals_that_have_nothing_to_do_with_speed_do_not_stop_the_run(clock: Clock) -> None:
+    paced = Pacing().of("p")
+    for number in range(1000):
+        turn = paced.wait(0)
+        if number % 10:
+            paced.answered(turn, 1)
+        else:
+            paced.failed(turn, limited=True, after_s=0)
+    assert clock.now < 1000 + 1000 * 0.1
 
 
 def test_hope_ends_when_nobody_was_answered_for_long(clock: Clock) -> None:
