@@ -112,7 +112,6 @@ def enter(engine: Engine, resumed: bool) -> FileLock:
     if resumed:
         for past in (PLANS, PACE):
             shutil.rmtree(folder / past, ignore_errors=True)
-        engine.stop.take_down()
         engine.account.forget_calls_under_way()
     else:
         partial = folder / f"{FILE}.partial"
