@@ -16,6 +16,7 @@ from pytest_repoagent import (
     cli_report,
     cli_store,
     cli_suite,
+    cli_tune,
     cli_validate,
 )
 from pytest_repoagent.errors import RepoAgentError, UsageError
@@ -36,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 for success, 1 for a finding or a failure, 4 for wrong usage (as pytest does), 130 for Ctrl-C.
     """
-    parser = _Parser("repoagent", description="Suites, the sandbox, the store of rollouts, and training data from it.")
+    parser = _Parser(
+        "repoagent", description="Suites, the sandbox, the store of rollouts, training data from it, and tuning."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     cli_suite.add_parser(commands)
     cli_store.add_parser(commands)
@@ -47,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli_doctor.add_parser(commands)
     cli_build.add_parser(commands)
     cli_validate.add_parser(commands)
+    cli_tune.add_parser(commands)
     try:
         args = parser.parse_args(argv)
         return int(args.handler(args))

@@ -69,11 +69,11 @@ def _ingest(args: argparse.Namespace, store: Path) -> int:
 def _sql(args: argparse.Namespace, store: Path) -> int:
     if not args.query.strip():
         raise UsageError("the query is empty; `repoagent sql 'FROM model_comparison'` is one")
-    return _show(store, args.query, _FORMATS[args.format])
+    return show(store, args.query, _FORMATS[args.format])
 
 
 def _runs(args: argparse.Namespace, store: Path) -> int:
-    return _show(store, "FROM run_history ORDER BY started_at DESC, run_id, model", _print_table)
+    return show(store, "FROM run_history ORDER BY started_at DESC, run_id, model")
 
 
 def _store(args: argparse.Namespace, store: Path) -> int:
@@ -83,7 +83,8 @@ def _store(args: argparse.Namespace, store: Path) -> int:
     return 0
 
 
-def _show(store: Path, query: str, output: Format) -> int:
+def show(store: Path, query: str, output: Format | None = None) -> int:
+    """Print what a query gives, by default as a table; returns 1 where the query is wrong."""
     import duckdb
 
     from pytest_repoagent.store.reader import connect
@@ -96,7 +97,7 @@ def _show(store: Path, query: str, output: Format) -> int:
         except duckdb.Error as error:
             print(f"repoagent: {str(error).partition(chr(10))[0]}", file=sys.stderr)
             return 1
-    output(columns, rows)
+    (output or _print_table)(columns, rows)
     return 0
 
 

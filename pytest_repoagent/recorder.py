@@ -59,6 +59,7 @@ class Recorder:
         self.reported: set[str] = set()
         self.skipped: set[str] = set()
         self.trouble: list[str] = []
+        self.unwritten: str | None = None
         self.in_flight = _in_flight(engine.settings.concurrency or 1, processes)
         self.sandbox = isolation.describe(engine.runner().sandbox)
         self._check_report()
@@ -137,18 +138,23 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """A row per model, then what went wrong with the run itself."""
         terminalreporter.section("repoagent", sep="=")
-        try:
-            lines = summarise(self.store, self.engine.run_id)
-            facts, warnings = isolation.summarise(run_sandbox(self.store, self.engine.run_id))
-        except RepoAgentError as error:
-            lines, facts, warnings = [f"no summary: {error}"], [], []
-        for line in [*lines, *facts, self.in_flight]:
+        lines, warnings = self._summary()
+        for line in [*lines, self.in_flight]:
             terminalreporter.write_line(line)
         for line in warnings:
             terminalreporter.write_line(line, yellow=True)
         terminalreporter.write_line(f"store: {self.shown}, run {self.engine.run_id}")
         for line in self.trouble:
             terminalreporter.write_line(line, red=True, bold=True)
+
+    def _summary(self) -> tuple[list[str], list[str]]:
+        if self.unwritten is not None:
+            return [], []
+        try:
+            facts, warnings = isolation.summarise(run_sandbox(self.store, self.engine.run_id))
+            return [*summarise(self.store, self.engine.run_id), *facts], warnings
+        except RepoAgentError as error:
+            return [f"no summary: {error}"], []
 
     def _prices(self) -> list[str]:
         """A line for each model that costs, or whose price somebody would want to know."""
@@ -181,12 +187,15 @@ class Recorder:
                 done = ingest(self.waiting, self.store, BUSY_TIMEOUT_S if final else PASSING_BUSY_S)
         except InfrastructureError as error:
             if final:
-                self.trouble.append(f"not recorded: {error}")
+                self.unwritten = str(error)
+                self.trouble.append(f"not recorded: {error}; the next session records what is in {self.engine.run_dir}")
             return
         self.waiting = []
         self.trouble += [f"not recorded: {path}: {reason}" for path, reason in done.rejected]
 
     def _cut_short(self) -> list[str]:
+        if self.unwritten is not None:
+            return []
         try:
             number = cut_short(self.store, self.engine.run_id)
         except RepoAgentError:  # _missing() says so
@@ -207,14 +216,14 @@ class Recorder:
         if not selected and not stopped:
             return ["no rollout was selected: no collected test uses the `rollout` fixture, or -k left none"]
         try:
-            recorded = recorded_keys(self.store, self.engine.run_id)
+            recorded = recorded_keys(self.store, self.engine.run_id) if self.unwritten is None else None
         except RepoAgentError as error:
             return [f"nothing shows that no rollout was lost: {error}"]
         silent = [item for item in selected if item not in self.reported]
         unrecorded = [
             item
             for item, key in selected.items()
-            if tuple(key) not in recorded and item not in self.skipped and item not in silent
+            if recorded is not None and tuple(key) not in recorded and item not in self.skipped and item not in silent
         ]
         lines = [f"{item} was reported, but its rollout is not in the store" for item in unrecorded]
         if stopped and silent:

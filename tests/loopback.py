@@ -54,12 +54,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came; header names are lower case, ``json`` is None without a body."""
+    """One request as it came; header names are lower case, ``json`` is None without a body of JSON."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     json: Any
+    data: bytes = b""
 
 
 class LoopbackServer:
@@ -175,18 +176,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    def do_POST(self) -> None:
-        self._serve()
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silence."""
 
     def _serve(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        body = json.loads(self.rfile.read(length)) if length else None
+        data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
+        body = json.loads(data) if data and headers.get("content-type") == "application/json" else None
         loopback = self.server.loopback
-        answer = loopback.answer(Request(self.command, self.path, headers, body))
+        answer = loopback.answer(Request(self.command, self.path, headers, body, data))
         loopback.stopping.wait(answer.delay_s)
         if answer.fault == "reset":
             self._reset()

@@ -76,11 +76,7 @@ class ChatModel:
         """
         if not name:
             raise ModelConfigError(f"{server.provider} needs the name of a model: {server.provider}:NAME.")
-        if not re.fullmatch(r"[!-~]+", server.key):
-            raise ModelConfigError(
-                f"{server.key_variable} holds a blank, a line break or a character outside ASCII, as no key does: "
-                "set it again."
-            )
+        check_key(server.key, server.key_variable)
         self._server = server
         self._name = name
         self._context = context
@@ -200,9 +196,7 @@ class ChatModel:
 
     def _say(self, what: str, detail: object) -> str:
         """One line for the user, the server's words clipped and without the key."""
-        text = " ".join(str(detail).split())
-        if len(self._server.key) >= _SHORTEST_SECRET:  # a placeholder such as "none" is a word of other texts
-            text = text.replace(self._server.key, "[key]")
+        text = without_key(detail, self._server.key)
         spec = f"{self._server.provider}:{self._name}"
         return f"{spec}: {what}: {text[:200]}" if text else f"{spec}: {what}"
 
@@ -213,22 +207,8 @@ class ChatModel:
         return self._clients[pid]
 
     def _connect(self) -> Together:
-        from httpx import Limits
-        from together import DefaultHttpxClient, Timeout, Together
-
-        http = DefaultHttpxClient(
-            mounts=dict.fromkeys(_LOOPBACK),  # the environment's proxies serve other hosts
-            limits=Limits(max_connections=None, max_keepalive_connections=None),  # there is one for each rollout
-        )
-        weakref.finalize(self, _close, http, os.getpid())
-        timeout_s = self._context.request_timeout_s
-        client = Together(
-            api_key=self._server.key,
-            base_url=self._server.base_url,
-            timeout=Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
-            max_retries=0,
-            http_client=http,
-        )
+        client = connect(self._server.key, self._server.base_url, self._context.request_timeout_s)
+        weakref.finalize(self, _close, client, os.getpid())
         if self._server.provider != "together":
             client._custom_headers = {}  # TOGETHER_CUSTOM_HEADERS may hold secrets meant for Together
         return client
@@ -241,6 +221,38 @@ class _ChatConversation:
 
     def reply(self, messages: Sequence[Message]) -> Reply:
         return self.model.ask(messages, self.seed)
+
+
+def connect(key: str, base_url: str | None, timeout_s: float) -> Together:
+    """The SDK's client, which never repeats a request by itself; connections open when they are needed."""
+    from httpx import Limits
+    from together import DefaultHttpxClient, Timeout, Together
+
+    timeout = Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
+    proxies = dict.fromkeys(_LOOPBACK)  # the environment's serve other hosts
+    unlimited = Limits(max_connections=None, max_keepalive_connections=None)  # there is one for each rollout in flight
+    http = DefaultHttpxClient(mounts=proxies, limits=unlimited, timeout=timeout)
+    return Together(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=http)
+
+
+def without_key(detail: object, key: str) -> str:
+    """What a server or the SDK said, on one line and without the key."""
+    text = " ".join(str(detail).split())
+    if len(key) >= _SHORTEST_SECRET:  # a placeholder such as "none" is a word of other texts
+        text = text.replace(key, "[key]")
+    return text
+
+
+def check_key(key: str, variable: str) -> None:
+    """Refuse what no HTTP header can carry.
+
+    Raises:
+        ModelConfigError: the key cannot be one.
+    """
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ModelConfigError(
+            f"{variable} holds a blank, a line break or a character outside ASCII, as no key does: set it again."
+        )
 
 
 def split_base_url(text: str) -> SplitResult:
@@ -264,6 +276,6 @@ def _encodable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _close(http: httpx.Client, pid: int) -> None:
+def _close(client: Together, pid: int) -> None:
     if os.getpid() == pid:
-        http.close()
+        client.close()

@@ -61,10 +61,10 @@ def persist(
         if not answer.retry or failures > retries:
             return answer, effort
         if not limited and answer.after_s is None:
-            sleep(_backoff_s(failures - 1))
+            sleep(backoff_s(failures - 1))
         effort.retries += 1
 
 
-def _backoff_s(retried: int) -> float:
+def backoff_s(retried: int) -> float:
     """Half a second, doubling up to half a minute; less up to half of it, so that threads spread out."""
     return uniform(0.25, 0.5) * (1 << min(retried, 6))
