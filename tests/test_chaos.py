@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -23,10 +24,9 @@ from process_kit import descendants
 
 from pytest_repoagent.store.reader import query
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "6"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
 SEED = int(os.environ.get("CHAOS_SEED", "0"))
-ROLLOUTS = 6
-LONGEST_LIFE_S = 4.0
+ROLLOUTS = 3
 ACTIONS = (
     {"type": "tool_call", "name": "list_files", "args": {"rel_dir": ".", "max_files": 9}},
     {"type": "tool_call", "name": "grep", "args": {"pattern": "def", "rel_dir": ".", "max_hits": 9}},
@@ -43,33 +43,39 @@ class Flaky:
 
     def __call__(self, body: dict[str, Any]) -> Answer:
         step = (len(body["messages"]) - 2) // 2
-        answer = Answer(json.dumps(ACTIONS[step]), delay_s=self.chance.uniform(0.0, 0.3))
+        answer = Answer(json.dumps(ACTIONS[step]), delay_s=self.chance.uniform(0.0, 0.2))
         faults = [
             Answer("slow down", status=429, headers={"Retry-After": "0.1"}),
             Answer("slow down", status=429),
             Answer("broken", status=500),
             Answer(fault="reset"),
             Answer(json.dumps(ACTIONS[step]), fault="truncate"),
-            Answer("too late", delay_s=3.0),
+            Answer("too late", delay_s=1.5),
         ]
         return self.chance.choice(faults) if self.chance.random() < 0.33 else answer
 
 
-def start(folder: Path, chance: random.Random, url: str, *args: str) -> subprocess.Popen[bytes]:
-    """A session with some number of processes and rollouts in flight."""
+def start(folder: Path, url: str, processes: int, concurrency: int, *args: str) -> subprocess.Popen[bytes]:
+    """A session; what it says goes into a file."""
     command = [sys.executable, "-m", "pytest", "-q", *eval_kit.COMMON, "--model=openai:tiny", f"--base-url={url}"]
-    command += ["--test-policy=never", f"--rollouts={ROLLOUTS}", "--request-timeout=1.5", "--retries=20"]
-    command += [f"-n{chance.choice([0, 1, 2, 3])}", f"--concurrency={chance.choice([1, 4, 16])}", *args]
-    log = (folder / "sessions.log").open("ab")
-    return subprocess.Popen([*command, "test_items.py"], cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    command += ["--test-policy=never", f"--rollouts={ROLLOUTS}", "--request-timeout=1", "--retries=20"]
+    command += [f"-n{processes}", f"--concurrency={concurrency}", *args, "test_items.py"]
+    with (folder / "sessions.log").open("ab") as log:
+        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 
 
-def kill_some(session: subprocess.Popen[bytes], chance: random.Random, kills: Counter[str]) -> None:
+def ends(session: subprocess.Popen[bytes], folder: Path, chance: random.Random) -> bool:
+    """Whether the session ends before some time has passed, or some more rollouts were finished."""
+    more = len(finished(folder)) + chance.randint(1, 8) if chance.random() < 0.6 else None
+    deadline = time.monotonic() + (chance.uniform(0.1, 3.0) if more is None else 10.0)
+    while session.poll() is None and time.monotonic() < deadline and (more is None or len(finished(folder)) < more):
+        time.sleep(0.05)
+    return session.poll() is not None
+
+
+def kill_some(session: subprocess.Popen[bytes], folder: Path, chance: random.Random, kills: Counter[str]) -> None:
     """Kill processes of the session until it ends."""
-    while kills.total() < KILLS:
-        with suppress(subprocess.TimeoutExpired):
-            session.wait(chance.uniform(0.2, LONGEST_LIFE_S))
-            return
+    while kills.total() < KILLS and not ends(session, folder, chance):
         below = list(descendants(session.pid))
         what = chance.choice(["controller", "worker", "worker", "all"] if below else ["controller"])
         victims = {"controller": [session.pid], "worker": [chance.choice(below or [0])], "all": [session.pid, *below]}
@@ -90,9 +96,9 @@ def finished(folder: Path) -> list[str]:
     """The rollouts that a trace shows the end of."""
     found = []
     for path in (folder / ".repoagent/traces").glob("*/*.jsonl"):
-        first, *_, last = path.read_bytes().splitlines() or [b"", b""]
-        if b'"kind":"run_end"' in last:
-            found.append(json.loads(first)["rollout_id"])
+        lines = path.read_bytes().splitlines()
+        if lines and b'"kind":"run_end"' in lines[-1]:
+            found.append(json.loads(lines[0])["rollout_id"])
     return found
 
 
@@ -107,8 +113,9 @@ def test_whatever_is_killed_nothing_is_lost_or_counted_twice(
         before: set[str] = set()
         while kills.total() < KILLS or going_on:
             spared = kills.total() >= KILLS
-            session = start(folder, chance, server.url, *going_on)
-            kill_some(session, chance, kills)
+            size = (2, 8) if spared else (chance.choice([0, 1, 2, 3]), chance.choice([1, 4, 16]))
+            session = start(folder, server.url, *size, *going_on)
+            kill_some(session, folder, chance, kills)
             now = set(recorded(folder))
             assert before <= now
             before = now
