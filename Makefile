@@ -4,8 +4,10 @@ TRAIN_VENV := .venv-train
 PEERS_VENV := .venv-peers
 BIN := $(VENV)/bin
 N ?= 4
+KILLS ?= 300
+SEED ?= 0
 
-.PHONY: test test-train eval lint check bench screenshots clean
+.PHONY: test test-train chaos eval lint check bench screenshots clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
@@ -14,6 +16,10 @@ test: $(VENV)/.dev
 # Train tiny models and serve them, in a virtual environment of its own: it holds torch.
 test-train: $(TRAIN_VENV)/.installed
 	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py $(ARGS)
+
+# Kill processes of runs at random, KILLS times (about three seconds each), and see that nothing is lost.
+chaos: $(VENV)/.dev
+	CHAOS_KILLS=$(KILLS) CHAOS_SEED=$(SEED) $(BIN)/pytest tests/test_chaos.py $(ARGS)
 
 # Evaluate the built-in repair model on the bundled held-out tasks. No key, no network.
 eval: $(VENV)/.installed

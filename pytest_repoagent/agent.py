@@ -158,7 +158,8 @@ class Agent:
         self.sent = len(self.messages)
         asked = time.monotonic()
         reply = conversation.reply(prompt)
-        latency_s = time.monotonic() - asked
+        latency_s = time.monotonic() - asked - reply.waited_s
+        self.watch.forget(reply.waited_s)
         if reply.usage is not None:
             self.counted_tokens = True
             self.tokens["prompt"] += reply.usage.prompt_tokens
@@ -183,7 +184,7 @@ class Agent:
             prompt_tokens=reply.usage.prompt_tokens if reply.usage else None,
             completion_tokens=reply.usage.completion_tokens if reply.usage else None,
             latency_s=round(latency_s, 6),
-            extra=dict(reply.extra),
+            extra={**reply.extra, **({"waited_s": round(reply.waited_s, 6)} if reply.waited_s else {})},
         )
 
     def _loop_notes(self, flags: tuple[str, ...], valid: bool) -> list[str]:

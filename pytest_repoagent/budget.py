@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import struct
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from pytest_repoagent.errors import BudgetReached, UsageError
 from pytest_repoagent.models.base import Conversation, Reply, Usage
 from pytest_repoagent.protocol.actions import Message
+from pytest_repoagent.shared import SharedNumbers
 
 FILE = "account"
-_LAYOUT = struct.Struct("<dqqq")
 
 
 @dataclass(frozen=True)
@@ -87,9 +83,7 @@ class Account:
 
     def __init__(self, path: Path) -> None:
         """Keep the account in ``path``, which is made when first needed."""
-        self._path = path
-        self._fd: int | None = None
-        self._mutex = threading.Lock()
+        self._shared = SharedNumbers(path, len(fields(Balance)))
 
     def begin_call(self, bounds: Bounds) -> None:
         """Reserve for a call.
@@ -121,27 +115,16 @@ class Account:
 
     def close(self) -> None:
         """Close the file until it is needed again."""
-        with self._mutex:
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
+        self._shared.close()
 
     @contextmanager
     def _open(self) -> Iterator[Balance]:
         """The balance, for this thread alone; what it is at the end of the block is kept."""
-        with self._mutex:
-            if self._fd is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-            try:
-                found = os.pread(self._fd, _LAYOUT.size, 0)
-                balance = Balance(*_LAYOUT.unpack(found)) if found else Balance()
-                yield balance
-                whole = _LAYOUT.pack(balance.usd, balance.tokens, balance.calls, balance.under_way)
-                os.pwrite(self._fd, whole, 0)
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+        with self._shared.held() as numbers:
+            usd, *counts = numbers
+            balance = Balance(usd, *map(int, counts))
+            yield balance
+            numbers[:] = astuple(balance)
 
 
 @dataclass(frozen=True)

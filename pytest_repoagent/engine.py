@@ -16,12 +16,13 @@ from pytest_repoagent.ahead import Ahead, allow_open_files
 from pytest_repoagent.attempts import LOCKS, Attempts, digest
 from pytest_repoagent.budget import FILE as ACCOUNT
 from pytest_repoagent.budget import Account, Bounds, Metered
-from pytest_repoagent.errors import UsageError
 from pytest_repoagent.facts import run_facts, task_facts
 from pytest_repoagent.fold import fold
 from pytest_repoagent.goals import paraphrase
-from pytest_repoagent.isolation import describe
+from pytest_repoagent.isolation import demand_full
 from pytest_repoagent.models.base import Conversation, Model, ModelContext, RolloutKey
+from pytest_repoagent.pace import FOLDER as PACE
+from pytest_repoagent.pace import Pacing
 from pytest_repoagent.prices import Price, price_of
 from pytest_repoagent.protocol.render import system_prompt
 from pytest_repoagent.registry import Registry
@@ -53,8 +54,12 @@ class Engine:
         run_id: str,
         started_at: str,
         bounds: Bounds | None = None,
+        session: str = "only",
     ) -> None:
-        """Verify the suite's files. ``bounds`` are what the run may spend, None for no bounds.
+        """Verify the suite's files.
+
+        ``bounds`` are what the run may spend, None for no bounds. ``session`` names the pytest session among those of
+        the run; its processes stop together, and nobody else with them.
 
         Raises:
             UsageError: the suite's source is unknown, cannot be had, or holds other files than the suite pins.
@@ -65,11 +70,12 @@ class Engine:
         self.run_id = run_id
         self.started_at = started_at
         self.bounds = bounds or Bounds()
+        self.session = session
         self.run_dir = settings.trace_root / run_id
         self.account = Account(self.run_dir / ACCOUNT)
         self.tasks = {task.task_id: task for task in suite.tasks}
         self.source = registry.source(suite, settings.quixbugs)
-        self.stop = StopSign(self.run_dir / LOCKS / "stop")
+        self.stop = StopSign(self.run_dir / LOCKS / f"stop-{session}")
         self._models: dict[str, Model] = {}
         self._runner: Runner | None = None
         self._making = threading.RLock()
@@ -132,7 +138,10 @@ class Engine:
         """
         with self._making:
             if self._runner is None:
-                self._runner = self._make_runner()
+                runner = self.registry.runner(self.settings.runner, self.settings.sandbox)
+                if self.settings.sandbox == "strict":
+                    demand_full(runner)
+                self._runner = runner
             return self._runner
 
     def attempt_again(self, rollout_ids: Iterable[str]) -> None:
@@ -213,18 +222,6 @@ class Engine:
             self._rollout(key, number, runner, log)
         return fold(log.events, str(path))
 
-    def _make_runner(self) -> Runner:
-        settings = self.settings
-        runner = self.registry.runner(settings.runner, settings.sandbox)
-        if settings.sandbox == "strict" and runner.sandbox != "full":
-            runner.close()
-            raise UsageError(
-                f"--sandbox=strict wants a full sandbox, but that of --runner={settings.runner} is "
-                f"{describe(runner.sandbox)} here; `repoagent doctor` says what this machine lacks for "
-                f"--runner=warm and how to get it"
-            )
-        return runner
-
     def _rollout(self, key: RolloutKey, attempt: int, runner: Runner, log: trace.Trace) -> None:
         task = self.tasks[key.task_id]
         files = self.source.files(task)
@@ -293,4 +290,5 @@ class Engine:
             trace_root=settings.trace_root,
             known_fix=known_fix,
             build=self.model,
+            pacing=Pacing(self.run_dir / PACE, settings.max_requests_per_minute, settings.max_tokens_per_minute),
         )

@@ -31,7 +31,7 @@ class ModelConfigError(UsageError):
 
 
 class ProviderError(RepoAgentError):
-    """The provider failed to answer after the retries it deserved (429, 5xx, timeouts, broken replies)."""
+    """The provider failed to answer after the retries it deserved (5xx, timeouts, broken replies, endless 429)."""
 
 
 class ContextOverflow(ProviderError):

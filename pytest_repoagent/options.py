@@ -72,7 +72,7 @@ OPTIONS: tuple[Option, ...] = (
     _flag("no-reflection", "reflection", False, "do not ask for reflection"),
     Option("base-url", "server of an OpenAI-compatible provider", {"metavar": "URL"}),
     Option("request-timeout", "seconds of one request to a provider (default: 120)", {"metavar": "S"}),
-    Option("retries", "retries of a request after 429, 5xx and timeouts (default: 5)", {"metavar": "N"}),
+    Option("retries", "retries of a request after 5xx and timeouts (default: 5)", {"metavar": "N"}),
     Option(
         "price",
         "USD per million prompt and completion tokens, IN,OUT (default: a dated table's; unknown is tokens only)",
@@ -81,6 +81,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("max-usd", "stop calling models when the run has spent so much (default: no bound)", {"metavar": "USD"}),
     Option("max-total-tokens", "stop calling models when the run has used so many tokens", {"metavar": "N"}),
     Option("max-minutes", "stop calling models when the session has taken so long", {"metavar": "MIN"}),
+    Option(
+        "max-requests-per-minute",
+        "requests a minute to one provider, by all processes together (default: no bound)",
+        {"metavar": "N"},
+    ),
+    Option("max-tokens-per-minute", "tokens a minute from and to one provider, in the same way", {"metavar": "N"}),
     Option(
         "store",
         "DuckDB store; traces are beside it (default: $REPOAGENT_STORE, else .repoagent/store.duckdb)",

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import UsageError
+from pytest_repoagent.pace import FOLDER as PACE
 from pytest_repoagent.settings import Settings
 from pytest_repoagent.store.reader import query_dicts
 
@@ -109,8 +110,8 @@ def enter(engine: Engine, resumed: bool) -> FileLock:
     except Timeout:
         raise UsageError(f"run {engine.run_id} cannot be resumed: another session is still at it") from None
     if resumed:
-        shutil.rmtree(folder / PLANS, ignore_errors=True)
-        engine.stop.take_down()
+        for past in (PLANS, PACE):
+            shutil.rmtree(folder / past, ignore_errors=True)
         engine.account.forget_calls_under_way()
     else:
         partial = folder / f"{FILE}.partial"

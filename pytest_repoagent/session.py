@@ -68,7 +68,7 @@ def _begin(config: pytest.Config) -> None:
     run = find_run(settings.resume, settings.trace_root) if settings.resume is not None else None
     run_id = run.run_id if run else uuid.uuid4().hex[:12]
     started_at = run.started_at if run else datetime.now(UTC).isoformat(timespec="milliseconds")
-    engine = Engine(settings, suite, parts, run_id, started_at, _bounds(settings))
+    engine = Engine(settings, suite, parts, run_id, started_at, _bounds(settings), uuid.uuid4().hex[:12])
     if run is not None:
         check_same(run, engine)
     _adopt(config, engine)
@@ -113,7 +113,7 @@ def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
     settings = Settings.model_validate(given["settings"])
     suite, bounds = load_suite(Path(given["suite_path"])), Bounds(**given["bounds"])
-    engine = Engine(settings, suite, parts, given["run_id"], given["started_at"], bounds)
+    engine = Engine(settings, suite, parts, given["run_id"], given["started_at"], bounds, given["session"])
     engine.attempt_again(given["again"])
     _adopt(config, engine)
     _run_items(config, engine, workerinput["workerid"])
@@ -149,6 +149,7 @@ class _WorkerSetup:
                 "started_at": engine.started_at,
                 "again": sorted(engine.again),
                 "bounds": asdict(engine.bounds),
+                "session": engine.session,
             }
         )
 

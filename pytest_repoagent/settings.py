@@ -135,6 +135,8 @@ class Settings(BaseModel):
     max_usd: float | None = Field(default=None, gt=0)
     max_total_tokens: int | None = Field(default=None, ge=1)
     max_minutes: float | None = Field(default=None, gt=0)
+    max_requests_per_minute: int | None = Field(default=None, ge=1)
+    max_tokens_per_minute: int | None = Field(default=None, ge=1)
     resume: str | None = None
     rerun_errors: bool = False
     tag: Annotated[str | None, AfterValidator(_no_other_reference)] = Field(default=None, pattern=r"^[\w.+-]+$")

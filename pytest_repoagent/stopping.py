@@ -1,4 +1,4 @@
-"""Ending a session before its time: the sign that every process of a run heeds between two calls of a model."""
+"""Ending a session before its time: the sign that each of its processes heeds between two calls of a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Stopped(BaseException):
 
 
 class StopSign:
-    """Says in every process of a run that the session ends before its time."""
+    """Says in every process of a session that it ends before its time."""
 
     def __init__(self, path: Path) -> None:
         """The sign is the file ``path``."""
@@ -29,10 +29,6 @@ class StopSign:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch()
             self._seen.set()
-
-    def take_down(self) -> None:
-        """An earlier session's sign means nothing."""
-        self._path.unlink(missing_ok=True)
 
     @property
     def is_up(self) -> bool:

@@ -58,6 +58,10 @@ class Stopwatch:
         """What it shows."""
         return time.monotonic() - self._started
 
+    def forget(self, seconds: float) -> None:
+        """Take back so many."""
+        self._started += seconds
+
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Stand still inside the block."""
@@ -65,4 +69,4 @@ class Stopwatch:
         try:
             yield
         finally:
-            self._started += time.monotonic() - began
+            self.forget(time.monotonic() - began)

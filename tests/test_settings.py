@@ -62,6 +62,8 @@ PLACES = {
     "max_usd": 1.0,
     "max_total_tokens": 9,
     "max_minutes": 9.0,
+    "max_requests_per_minute": 9,
+    "max_tokens_per_minute": 9,
     "resume": "last",
     "rerun_errors": True,
     "tag": "nightly",
