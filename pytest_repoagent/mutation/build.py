@@ -27,8 +27,8 @@ _SLOWER = 4.0
 They only save time: what has not ended by then is tried again with all the time that a rollout gives it.
 """
 _LATE = Limits(memory_bytes=Limits().memory_bytes // 2)
-"""For what is tried again: half the memory, so that what a rollout's time and memory would end at about the same moment,
-now the one and now the other, is dropped on any machine.
+"""For what is tried again: half the memory. So what either a rollout's time or its memory would end, now the one and
+now the other, is dropped on any machine.
 """
 
 _FEW = 0.25
