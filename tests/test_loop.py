@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import loop_kit
 import pytest
+from loop_kit import STAGES
 from together_server import BASE, TogetherServer
 from tune_kit import service
 
@@ -22,33 +22,14 @@ from pytest_repoagent.errors import InfrastructureError, UsageError
 from pytest_repoagent.store.reader import query
 
 Caught = pytest.CaptureFixture[str]
-ROOT = Path(__file__).parent.parent
-STAGES = ["evaluate-base", "record-teacher", "build-sft", "tune-sft", "evaluate-sft"]
-STAGES += ["branch", "build-pairs", "tune-dpo", "evaluate-dpo"]
-
-
-def suite(side: str, names: list[str]) -> None:
-    whole = json.loads((ROOT / f"eval/suites/minibugs_{side}.json").read_text())
-    whole |= {"name": f"few_{side}", "task_ids": [f"minibugs/{name}" for name in names]}
-    Path(f"few_{side}.json").write_text(json.dumps(whole))
 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TogetherServer]:
     """A service, and a project with two suites of few bugs; our own commands run in this process, pytest outside."""
-    real = walk.run
-
-    def run(command: list[str]) -> int:
-        return main(command[1:]) if command[0] == "repoagent" else real(command)
-
-    monkeypatch.setattr(walk, "run", run)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    for path in ("conftest.py", "eval/test_heldout.py"):
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / path, tmp_path / path)
+    loop_kit.project(tmp_path)
+    loop_kit.in_this_process(monkeypatch)
     with service(monkeypatch, tmp_path) as running:
-        suite("train", ["bowling_score", "bracket_tax", "csv_fields"])
-        suite("heldout", ["add_months", "batches"])
         yield running
 
 
@@ -57,17 +38,13 @@ def loop(max_usd: str, *words: str) -> int:
     suites = ("--train-suite", "few_train.json", "--heldout-suite", "few_heldout.json")
     how = (
         "--pytest-options",
-        "--max-iters=12 -p no:cacheprovider",
+        "--max-iters=20 -p no:cacheprovider",
         "--sft-options",
         "--epochs 3",
         "--max-usd",
         max_usd,
     )
     return main(["loop", "together", "--out", "loops/first", *names, *suites, *how, *words])
-
-
-def done(out: str) -> list[str]:
-    return [line.split("] ")[1].partition(":")[0] for line in out.splitlines() if ": done already: " in line]
 
 
 def test_a_loop_ends_in_a_comparison_and_is_not_done_twice(server: TogetherServer, capfd: Caught) -> None:
@@ -81,7 +58,7 @@ def test_a_loop_ends_in_a_comparison_and_is_not_done_twice(server: TogetherServe
     assert loop("20") == 0
     out, err = capfd.readouterr()
     assert err == ""
-    assert done(out) == STAGES[:3]
+    assert loop_kit.done(out) == STAGES[:3]
     first, second = server.jobs
     assert f"tune-sft: {first}" in out
     assert f"$ repoagent tune together dpo loops/first/pairs --from-job {first} --max-usd " in out
@@ -95,7 +72,7 @@ def test_a_loop_ends_in_a_comparison_and_is_not_done_twice(server: TogetherServe
 
     assert loop("20") == 0
     out, _ = capfd.readouterr()
-    assert done(out) == STAGES
+    assert loop_kit.done(out) == STAGES
     assert list(server.jobs) == [first, second]
     assert "strict_valid" in out
 
@@ -120,7 +97,7 @@ def test_a_dry_run_shows_every_command_and_runs_none(server: TogetherServer, cap
     assert loop("1", "--dry-run") == 0
     out, _ = capfd.readouterr()
     assert [line.partition(":")[0] for line in out.splitlines() if line.endswith(": to do")] == STAGES
-    assert "$ pytest --model=repair --suite=few_train.json --rollouts=1 --tag=first-teacher --max-iters=12" in out
+    assert "$ pytest --model=repair --suite=few_train.json --rollouts=1 --tag=first-teacher --max-iters=20" in out
     assert not Path("loops").exists()
     assert not Path(".repoagent").exists()
 
@@ -129,12 +106,12 @@ def test_the_lane_of_this_machine_chains_its_folders(server: TogetherServer, cap
     words = ["--out", "own", "--model", "base", "--teacher", "repair", "--train-suite", "few_train.json"]
     assert main(["loop", "local", *words, "--heldout-suite", "few_heldout.json", "--dry-run"]) == 0
     out, _ = capfd.readouterr()
-    run = "'pytest '\"'\"'--model={model}'\"'\"' --suite=few_heldout.json --rollouts=1 --tag=own-"
+    run = "'pytest --model={model} --suite=few_heldout.json --rollouts=1 --tag=own-"
     assert f"$ repoagent serve base --run {run}base'" in out
     assert "$ repoagent tune local sft own/sft --model base --out own/own-sft\n" in out
     assert "$ repoagent tune local dpo own/pairs --model own/own-sft --out own/own-dpo\n" in out
     assert f"$ repoagent serve own/own-dpo --run {run}dpo'" in out
-    assert "--student '\"'\"'{model}" in out
+    assert "--student {model}'\n" in out
 
 
 def stage(command: list[str], outcome: str | None = None, expected: float | None = 0.0) -> Stage:

@@ -56,7 +56,7 @@ class Together:
     def tuned(self, method: str, job: str, run: Sequence[str], left_usd: float | None) -> Command:
         """See :class:`Lane`."""
         bounds = ["--for", self.serve_for, *_at_most(left_usd)]
-        return ["repoagent", "tune", "deploy", job, *bounds, "--run", shlex.join(run)]
+        return ["repoagent", "tune", "deploy", job, *bounds, "--run", _line(run)]
 
     def tune(self, method: str, data: Path, parent: str | None, left_usd: float | None) -> Command:
         """See :class:`Lane`."""
@@ -81,11 +81,11 @@ class Local:
         """See :class:`Lane`."""
         if not any(MODEL in word for word in run):
             return list(run)
-        return ["repoagent", "serve", self.model, "--run", shlex.join(run)]
+        return ["repoagent", "serve", self.model, "--run", _line(run)]
 
     def tuned(self, method: str, job: str, run: Sequence[str], left_usd: float | None) -> Command:
         """See :class:`Lane`."""
-        return ["repoagent", "serve", self._folder(method), "--run", shlex.join(run)]
+        return ["repoagent", "serve", self._folder(method), "--run", _line(run)]
 
     def tune(self, method: str, data: Path, parent: str | None, left_usd: float | None) -> Command:
         """See :class:`Lane`."""
@@ -94,6 +94,11 @@ class Local:
 
     def _folder(self, method: str) -> str:
         return str(self.out / f"{self.out.name}-{method}")
+
+
+def _line(run: Sequence[str]) -> str:
+    """The words for a shell; :data:`MODEL` needs no quotes there."""
+    return " ".join(word if word.removeprefix("--model=") == MODEL else shlex.quote(word) for word in run)
 
 
 def _at_most(usd: float | None) -> Command:

@@ -58,6 +58,7 @@ class Stage:
         outcome: what there is of it; None where it is not done.
         expected_usd: what it will cost, by what is recorded; None where that is not known before.
         bounded: the command itself says its price first and keeps to what is left.
+        repeatable: it does only what it has not done yet, so its exit status says whether it is done.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Stage:
     outcome: Callable[[], str | None]
     expected_usd: Callable[[], float | None] = lambda: 0.0
     bounded: bool = False
+    repeatable: bool = False
 
 
 class Stages:
@@ -163,9 +165,10 @@ class Stages:
         return Stage(
             "branch",
             command,
-            lambda: f"in {pairs}" if train_sha256(pairs) else None,
+            lambda: f"its pairs are in {pairs}" if train_sha256(pairs) else None,
             expected,
             bounded=True,
+            repeatable=True,
         )
 
     def _pytest(self, stage: str, model: str, suite: str, rollouts: int) -> Command:

@@ -52,7 +52,7 @@ def walk(stages: Sequence[Stage], spent_usd: Callable[[], float], max_usd: float
         say(f"  $ {shlex.join(command)}")
         begun = monotonic()
         status = run(command)
-        outcome = stage.outcome()
+        outcome = stage.outcome() or ("done" if stage.repeatable and status == 0 else None)
         say(f"{title}: {outcome or 'not done'}, {monotonic() - begun:.0f} s, {usd(spent_usd() - before)}")
         if outcome is None:
             raise InfrastructureError(
