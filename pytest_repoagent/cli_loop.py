@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 _PAID = ("together", "openai")
 _RECORD = "loop.json"
-_SHAPING = ("where", "model", "base", "teacher", "student", "train_suite", "heldout_suite", "rollouts")
-_SHAPING += ("pytest_options", "sft_options", "dpo_options")
+_SHAPING = (
+    *("where", "model", "base", "teacher", "student", "train_suite", "heldout_suite", "rollouts"),
+    *("pytest_options", "sft_options", "dpo_options"),
+)
 
 
 def add_parser(subparsers: Any) -> None:

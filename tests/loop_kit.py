@@ -24,7 +24,7 @@ def project(folder: Path) -> None:
         (folder / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, folder / path)
     shutil.copy(ROOT / "eval/suites/minibugs_master.json", folder)
-    _suite(folder, "train", ["bracket_tax", "merge_intervals"])
+    _suite(folder, "train", ["merge_intervals", "runoff_winner"])
     _suite(folder, "heldout", ["caesar_shift", "int_to_roman"])
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import loop_kit
@@ -38,7 +39,7 @@ def loop(max_usd: str, *words: str) -> int:
     suites = ("--train-suite", "few_train.json", "--heldout-suite", "few_heldout.json")
     how = (
         "--pytest-options",
-        "--max-iters=20 -p no:cacheprovider",
+        "--max-iters=6 -p no:cacheprovider",
         "--sft-options",
         "--epochs 3",
         "--max-usd",
@@ -97,7 +98,7 @@ def test_a_dry_run_shows_every_command_and_runs_none(server: TogetherServer, cap
     assert loop("1", "--dry-run") == 0
     out, _ = capfd.readouterr()
     assert [line.partition(":")[0] for line in out.splitlines() if line.endswith(": to do")] == STAGES
-    assert "$ pytest --model=repair --suite=few_train.json --rollouts=1 --tag=first-teacher --max-iters=20" in out
+    assert "$ pytest --model=repair --suite=few_train.json --rollouts=1 --tag=first-teacher --max-iters=6" in out
     assert not Path("loops").exists()
     assert not Path(".repoagent").exists()
 
@@ -122,7 +123,7 @@ def test_a_stage_beyond_the_budget_is_not_begun(tmp_path: Path) -> None:
     touch = ["touch", str(tmp_path / "begun")]
     for expected, spent in ((2.0, 1.0), (None, 3.0)):
         with pytest.raises(UsageError, match=f"cook was not begun: of --max-usd 2.5, \\${spent:.2f} is spent"):
-            walk.walk([stage(touch, expected=expected)], lambda spent=spent: spent, 2.5, print)
+            walk.walk([stage(touch, expected=expected)], partial(float, spent), 2.5, print)
     assert not (tmp_path / "begun").exists()
     with pytest.raises(InfrastructureError, match="exit status 0 and without all of its outcome"):
         walk.walk([stage(touch, expected=0.0)], lambda: 3.0, 2.5, print)

@@ -105,7 +105,7 @@ def test_a_row_counts_as_much_as_its_weight(tiny: Tiny, place: Path) -> None:
         training=FULL, n_epochs=1, n_evals=0, batch_size=2, learning_rate=1e-3, warmup_ratio=0, seed=0
     )
     model = AutoModelForCausalLM.from_pretrained("base")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"input_ids": [1, 2, 3, 4], "labels": [-100, -100, 3, 4], "weight": 0.25},
         {"input_ids": [5, 6, 7], "labels": [-100, 6, 7], "weight": 2.0},
     ]
@@ -329,7 +329,7 @@ def test_the_loop_on_this_machine(place: Path, monkeypatch: pytest.MonkeyPatch, 
     loop_kit.in_this_process(monkeypatch)
     who = ("--model", "base", "--teacher", "repair", "--student", "novice:repair@0.5")
     suites = ("--train-suite", "few_train.json", "--heldout-suite", "few_heldout.json")
-    few = ("--pytest-options", "--max-iters=20 --max-tokens=8 -p no:cacheprovider")
+    few = ("--pytest-options", "--max-iters=6 --max-tokens=8 -p no:cacheprovider")
     command = ["loop", "local", "--out", "own", *who, *suites, *few]
     command += ["--sft-options", "--epochs 1 --full", "--dpo-options", "--lora-r 4"]
     assert main(command) == 0
