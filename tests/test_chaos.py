@@ -24,7 +24,7 @@ from process_kit import descendants
 
 from pytest_repoagent.store.reader import query
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("CHAOS_SEED", "0"))
 ROLLOUTS = 3
 ACTIONS = (

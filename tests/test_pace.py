@@ -183,7 +183,7 @@ def test_a_storm_of_429s_slows_the_run_and_loses_nothing(pytester: pytest.Pytest
     strict = Strict(tenth=1)
     with LoopbackServer(strict, models=["tiny"]) as server:
         args = [n, "--model=openai:tiny", f"--base-url={server.url}", "--concurrency=16", "--test-policy=never"]
-        result = run(pytester, *args, "--rollouts=3", "--retries=0", "--rollout-timeout=1")
+        result = run(pytester, *args, "--rollouts=3", "--retries=0")
         result.assert_outcomes(passed=24)
     assert strict.refused > 0
     assert stored(pytester, "SELECT outcome, count(*) FROM rollouts GROUP BY ALL") == [("final", 24)]
