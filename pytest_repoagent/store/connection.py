@@ -31,7 +31,7 @@ SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 # A file of another database would otherwise send DuckDB to the network for an extension that reads it.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
@@ -134,7 +134,7 @@ def _open(path: Path, deadline: float, read_only: bool) -> duckdb.DuckDBPyConnec
 def _connect(path: Path, deadline: float, read_only: bool) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return duckdb.connect(path, read_only=read_only, config=_CONFIG)
+            return duckdb.connect(path, read_only=read_only, config=CONFIG)
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
@@ -176,7 +176,7 @@ def _create(path: Path) -> None:
     unfinished = path.with_name(path.name + ".new")
     for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal"), path.with_name(path.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    with duckdb.connect(unfinished, config={**_CONFIG, "default_block_size": _BLOCK_SIZE}) as connection:
+    with duckdb.connect(unfinished, config={**CONFIG, "default_block_size": _BLOCK_SIZE}) as connection:
         connection.execute(sql("schema.sql"))
         connection.execute(
             "INSERT INTO meta VALUES ('format', ?), ('schema_version', ?)", [FORMAT, str(SCHEMA_VERSION)]
