@@ -249,9 +249,9 @@ def test_a_row_longer_than_the_model_reads_is_an_error_and_never_cut(place: Path
     lines = Path("train.jsonl").read_text().splitlines()
     Path("train.jsonl").write_text("\n".join([*lines[:3], lines[3].replace("GOAL: 3", "GOAL: 3, at once"), *lines[4:]]))
     assert sft() == 4
-    assert "train.jsonl:4: the row has 70 tokens, but the model reads only 65" in capsys.readouterr().err
+    assert "train.jsonl:4: the row has 69 tokens, but the model reads only 65" in capsys.readouterr().err
     assert sft("--max-length", "65") == 0
-    assert "7 rows of at most 61 tokens; 1 longer than 65 were left out" in capsys.readouterr().out
+    assert "7 rows of at most 60 tokens; 1 longer than 65 were left out" in capsys.readouterr().out
     assert record("tuned")["rows_left_out"] == 1
 
 
