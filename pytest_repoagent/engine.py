@@ -82,6 +82,7 @@ class Engine:
         self._testing = Turns()
         self._ahead: Ahead | None = None
         self.again: set[str] = set()
+        self._told: set[str] = set()  # spoiled rollouts that an item of this process was given
 
     @cached_property
     def settings_hash(self) -> str:
@@ -180,7 +181,7 @@ class Engine:
             self.stop.heed()
             time.sleep(_POLL_S)
         if not done.counted:
-            self.again.add(done.rollout_id)
+            self._told.add(done.rollout_id)
         return done
 
     def close(self) -> None:
@@ -197,15 +198,15 @@ class Engine:
     def _concurrency(self) -> int:
         return self.settings.concurrency or 1
 
-    def _is_due(self, last: Rollout | None) -> bool:
-        return last is None or last.rollout_id in self.again
+    def _is_due(self, last: Rollout | None, wanted: bool = True) -> bool:
+        return last is None or last.rollout_id in self.again or (wanted and last.rollout_id in self._told)
 
     def _run_ahead(self, key: RolloutKey, wanted: bool) -> None:
         attempts = self._attempts(key)
         with attempts.alone() as mine:
             last = attempts.last()
             deadly = last is None and attempts.number() >= _DEADLY  # it may be what killed its processes
-            if mine and self._is_due(last) and (wanted or not deadly):
+            if mine and self._is_due(last, wanted) and (wanted or not deadly):
                 with output.kept() as said:
                     done = self._attempt(key, attempts)
                 said.save(Path(done.trace_path))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,13 +28,22 @@ def test_item(rollout):
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first project's run and baseline are kept for the next ones."""
+    return tmp_path_factory.mktemp("kept") / "project"
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, kept: Path) -> pytest.Pytester:
     """Eight tasks, items that pass whatever the model does, and a baseline of the oracle."""
     monkeypatch.delenv("REPOAGENT_STORE", raising=False)
     make_project(pytester, NAMES, ITEMS)
-    assert run(pytester, "--model=oracle").ret == 0
-    assert main(["baseline", "save", "last", "base"]) == 0
+    if not kept.exists():
+        assert run(pytester, "--model=oracle").ret == 0
+        assert main(["baseline", "save", "last", "base"]) == 0
+        shutil.copytree(pytester.path, kept)
+    shutil.copytree(kept, pytester.path, dirs_exist_ok=True)
     return pytester
 
 
