@@ -10,9 +10,9 @@ N ?= 4
 test: $(VENV)/.dev
 	$(BIN)/pytest -n $(N) $(ARGS)
 
-# Run TRL's trainers a few steps on exported files, in a virtual environment of its own: it holds torch.
+# Train tiny models and serve them, in a virtual environment of its own: it holds torch.
 test-train: $(TRAIN_VENV)/.installed
-	$(TRAIN_VENV)/bin/pytest tests/test_train.py $(ARGS)
+	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py $(ARGS)
 
 # Evaluate the built-in repair model on the bundled held-out tasks. No key, no network.
 eval: $(VENV)/.installed

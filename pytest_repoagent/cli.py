@@ -13,6 +13,7 @@ from pytest_repoagent import (
     cli_compare,
     cli_doctor,
     cli_report,
+    cli_serve,
     cli_store,
     cli_suite,
     cli_tune,
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli_build.add_parser(commands)
     cli_validate.add_parser(commands)
     cli_tune.add_parser(commands)
+    cli_serve.add_parser(commands)
     try:
         args = parser.parse_args(argv)
         return int(args.handler(args))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+import train_kit
 from format_kit import exported, kind_of, state
+from train_kit import TURN_END, Tiny
 
 from builders import formats
 from builders.examples import Example, Pair, SftRow, State
@@ -18,57 +19,14 @@ from builders.validate import validate
 from pytest_repoagent.protocol.actions import Final, Message, ToolCall, canonical
 from pytest_repoagent.protocol.render import opening, tool_reply
 
-missing = [name for name in ("datasets", "torch", "transformers", "trl") if importlib.util.find_spec(name) is None]
-pytestmark = [
-    pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}: `make test-train` installs the extra train"),
-    pytest.mark.filterwarnings("ignore"),  # theirs
-]
-
+pytestmark = train_kit.pytestmark
 ROWS = 12
-TURN_END = "<|end|>"
-TEMPLATE = (
-    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 CODE = "def f(x):\n\treturn \"caf\u00e9 \U0001f600\" if x else '\\n'\n"
-
-
-class Tiny(NamedTuple):
-    """A model that knows nothing, and where it was saved."""
-
-    folder: str
-    tokenizer: Any
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """One token for each byte, two small layers, random weights, no network."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    alphabet = {letter: index for index, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    raw = Tokenizer(models.BPE(vocab=alphabet, merges=[]))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        pad_token="<|pad|>",
-        eos_token=TURN_END,
-        additional_special_tokens=["<|system|>", "<|user|>", "<|assistant|>"],
-        chat_template=TEMPLATE,
-    )
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=8192,
-    )
-    folder = str(tmp_path_factory.mktemp("tiny"))
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return Tiny(folder, tokenizer)
+    return train_kit.tiny(tmp_path_factory.mktemp("tiny"))
 
 
 def states() -> list[State]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from builders.command import run
 from builders.signals import handled, interrupt
 from builders.tuning import endpoint
 from builders.tuning.api import Api
@@ -16,8 +16,6 @@ from builders.tuning.money import usd
 from pytest_repoagent.errors import RepoAgentError, UsageError
 from pytest_repoagent.store import jobs
 
-GRACE_S = 10.0
-"""Seconds a command has to end once its time is up."""
 _HOUR_S = 3600.0
 
 Say = Callable[[str], None]
@@ -54,30 +52,10 @@ def serve(api: Api, store: Path, job_id: str, seconds: float, max_usd: float, co
         endpoint.wait_ready(api, found.project, up, deadline, say)
         say(f"together:{up.name} is up for {max(0.0, deadline - time.monotonic()) / 60:.0f} minutes more")
         if command:
-            return _run([word.replace("{model}", f"together:{up.name}") for word in command], deadline, say)
+            return run([word.replace("{model}", f"together:{up.name}") for word in command], deadline, say)
         say("Ctrl-C removes it sooner")
         time.sleep(max(0.0, deadline - time.monotonic()))
     return 0
-
-
-def _run(command: Sequence[str], deadline: float, say: Say) -> int:
-    try:
-        process = subprocess.Popen(command)
-    except OSError as error:
-        raise UsageError(f"{command[0]} cannot be run ({error.strerror})") from None
-    try:
-        return process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        say("the time is up: the command is ended")
-        return 124
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @contextmanager
