@@ -31,10 +31,10 @@ class Size:
     """How much of everything: options of the commands, copies of each row in other words, and the model's shape."""
 
     traces: str = "--rollouts=6 --paraphrase=10 --max-iters=4"
-    copies: int = 8
+    copies: int = 24
     shape: Shape = field(default_factory=Shape)
     evaluation: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=400"
-    sft: str = "--epochs=3 --learning-rate=4e-3 --batch-size=2"
+    sft: str = "--epochs=2 --learning-rate=3e-3 --batch-size=2"
     branch: str = "--samples=2 --max-states=150 --temperature=0.7 --max-tokens=400"
     dpo: str = "--epochs=1 --learning-rate=1e-4 --batch-size=4"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
 PAD, END, ROLES = "<|pad|>", "<|end|>", ["<|system|>", "<|user|>", "<|assistant|>"]
 TEMPLATE = (
@@ -22,11 +22,11 @@ tokens in a file and in a JSON string."""
 
 @dataclass(frozen=True)
 class Shape:
-    """How large the model is."""
+    """How large the model is; convolutions and attention in turn learn to copy sooner than attention alone."""
 
     vocabulary: int = 2048
-    layers: int = 3
-    width: int = 192
+    layers: int = 4
+    width: int = 128
     context: int = 4096
 
 
@@ -45,14 +45,18 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
     systems, *others = zip(*([texts[0], "\n".join(texts[1:])] for texts in conversations), strict=True)
     tokenizer = _tokenizer(systems[0], others[0], shape)
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(
-        LlamaConfig(
+    model = Lfm2ForCausalLM(
+        Lfm2Config(
             vocab_size=len(tokenizer),
             hidden_size=shape.width,
-            intermediate_size=3 * shape.width,
+            intermediate_size=2 * shape.width,
+            block_auto_adjust_ff_dim=False,
             num_hidden_layers=shape.layers,
-            num_attention_heads=shape.width // 64,
+            layer_types=["conv", "full_attention"] * (shape.layers // 2),
+            num_attention_heads=shape.width // 32,
+            num_key_value_heads=shape.width // 32,
             max_position_embeddings=shape.context,
+            initializer_range=0.05,
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

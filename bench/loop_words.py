@@ -1,8 +1,8 @@
 """Copies of training conversations in other words, so that a small model must read a name instead of knowing it.
 
 Twenty-eight programs are so few that a model learns them by heart, and then writes their names and lines whatever it is
-shown. In a copy every word that belongs to few of the programs is another one, and the lines of its program are in
-another order, the same throughout the conversation.
+shown. In a copy every word that belongs to few of the programs is another one, and some of the program's lines
+are there in another order, the same throughout the conversation.
 """
 
 from __future__ import annotations
@@ -86,9 +86,11 @@ def _in_order(message: dict[str, Any], before: dict[str, Any], order: float) -> 
 
 
 def _mixed(program: str, order: float) -> str:
+    """Some or all of the lines: a short file is easier to copy."""
+    random = Random(order)
     lines = program.splitlines()
-    Random(order).shuffle(lines)
-    return "\n".join([*lines, ""])
+    random.shuffle(lines)
+    return "\n".join([*lines[: max(1, round(len(lines) * random.random() ** 1.5))], ""])
 
 
 def _another(own: Sequence[str], random: Random) -> str:
