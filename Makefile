@@ -1,10 +1,13 @@
 PYTHON ?= python3
 VENV := .venv
 TRAIN_VENV := .venv-train
+PEERS_VENV := .venv-peers
 BIN := $(VENV)/bin
 N ?= 4
+KILLS ?= 300
+SEED ?= 0
 
-.PHONY: test test-train eval lint check bench screenshots clean
+.PHONY: test test-train chaos eval lint check bench screenshots clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
@@ -13,6 +16,10 @@ test: $(VENV)/.dev
 # Train tiny models and serve them, in a virtual environment of its own: it holds torch.
 test-train: $(TRAIN_VENV)/.installed
 	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py $(ARGS)
+
+# Kill processes of runs at random, KILLS times (about three seconds each), and see that nothing is lost.
+chaos: $(VENV)/.dev
+	CHAOS_KILLS=$(KILLS) CHAOS_SEED=$(SEED) $(BIN)/pytest tests/test_chaos.py $(ARGS)
 
 # Evaluate the built-in repair model on the bundled held-out tasks. No key, no network.
 eval: $(VENV)/.installed
@@ -28,7 +35,8 @@ check: lint
 	$(BIN)/repoagent suite check
 	$(MAKE) test
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev $(PEERS_VENV)/.installed
+	$(BIN)/python bench/overhead.py --peers $(PEERS_VENV)/bin/python
 	$(BIN)/python bench/idle_cost.py
 	$(BIN)/python bench/testrun.py
 	$(BIN)/python bench/sft_speed.py --rollouts 2000
@@ -56,5 +64,11 @@ $(TRAIN_VENV)/.installed: pyproject.toml constraints.txt
 	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[train]"
 	touch $@
 
+$(PEERS_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(PEERS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group peers
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(TRAIN_VENV) .repoagent
+	rm -rf $(VENV) $(TRAIN_VENV) $(PEERS_VENV) .repoagent

@@ -7,11 +7,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from pytest_repoagent.budget import Balance, Bounds, cost_usd
 from pytest_repoagent.errors import Cause, UsageError, policy_for
-from pytest_repoagent.models.base import Model, RolloutKey
+from pytest_repoagent.models.base import Model, RolloutKey, Usage
 from pytest_repoagent.protocol.actions import Message
 from pytest_repoagent.protocol.parse import parse
 from pytest_repoagent.secrets import redact
@@ -34,26 +35,15 @@ class Question:
 
 @dataclass
 class Spent:
-    """What was spent, and what may be; it is looked at before each question, so calls under way may overshoot.
+    """What was spent, and what may be.
 
     Attributes:
         price_usd: USD per million prompt and completion tokens; None where unknown.
-        max_usd, max_tokens: None for no bound.
     """
 
     price_usd: tuple[float, float] | None = None
-    max_usd: float | None = None
-    max_tokens: int | None = None
-    usd: float = 0.0
-    tokens: int = 0
-
-    def over(self) -> str | None:
-        """The bound that was reached, None while none was."""
-        if self.max_usd is not None and self.usd >= self.max_usd:
-            return f"--budget-usd={self.max_usd:g}"
-        if self.max_tokens is not None and self.tokens >= self.max_tokens:
-            return f"--max-tokens-total={self.max_tokens}"
-        return None
+    bounds: Bounds = field(default_factory=Bounds)
+    balance: Balance = field(default_factory=Balance)
 
     def add(self, answer: Branch) -> None:
         """Count what an answer took.
@@ -61,13 +51,11 @@ class Spent:
         Raises:
             UsageError: there is a bound, and the model does not say.
         """
-        bounded = self.max_usd is not None or self.max_tokens is not None
-        if bounded and answer.raw is not None and answer.prompt_tokens is None:
-            raise UsageError(
-                f"{answer.model} counts no tokens, so no bound can be kept: ask without one, with --max-states"
-            )
-        self.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
-        self.usd += answer.cost_usd or 0.0
+        if answer.raw is not None:
+            self.bounds.check_counted(answer.model, _usage(answer))
+            self.balance.calls += 1
+            self.balance.tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
+            self.balance.usd += answer.cost_usd or 0.0
 
 
 def ask_all(
@@ -98,12 +86,11 @@ def ask_all(
         threading.Thread(target=_work, args=(model, spent.price_usd, todo, done), daemon=True).start()
     burst = _Burst(record)
     failures: list[Exception] = []
-    under_way = 0
+    balance = spent.balance
 
     def take() -> None:
-        nonlocal under_way
         answer = done.get()
-        under_way -= 1
+        balance.under_way -= 1
         if isinstance(answer, Exception):
             failures.append(answer)
             return
@@ -117,15 +104,15 @@ def ask_all(
     try:
         try:
             for question in questions:
-                if under_way == concurrency:
+                if balance.under_way == concurrency:
                     take()
-                bound = spent.over()
+                bound = balance.reached(spent.bounds)
                 if bound or failures:
                     break
                 todo.put(question)
-                under_way += 1
+                balance.under_way += 1
         finally:
-            while under_way:
+            while balance.under_way:
                 take()
     finally:
         burst.write()
@@ -185,9 +172,6 @@ def _ask(model: Model, question: Question, price: tuple[float, float] | None) ->
     latency_s = _since(began)
     parsed = parse(reply.text, finish_reason=reply.finish_reason)
     usage = reply.usage
-    cost = None
-    if usage and price:
-        cost = (usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]) / 1e6
     return replace(
         row,
         latency_s=latency_s,
@@ -199,9 +183,15 @@ def _ask(model: Model, question: Question, price: tuple[float, float] | None) ->
         error_family=parsed.error.family if parsed.error else None,
         prompt_tokens=usage.prompt_tokens if usage else None,
         completion_tokens=usage.completion_tokens if usage else None,
-        cost_usd=cost,
+        cost_usd=cost_usd(usage, price),
         extra=json.dumps(dict(reply.extra), ensure_ascii=False, separators=(",", ":")) if reply.extra else None,
     )
+
+
+def _usage(answer: Branch) -> Usage | None:
+    if answer.prompt_tokens is None or answer.completion_tokens is None:
+        return None
+    return Usage(answer.prompt_tokens, answer.completion_tokens)
 
 
 def _since(began: float) -> float:

@@ -14,7 +14,9 @@ from typing import Any
 
 from builders import teachers
 from builders.arguments import count, number
+from pytest_repoagent.budget import Bounds
 from pytest_repoagent.errors import UsageError
+from pytest_repoagent.prices import price_of
 from pytest_repoagent.settings import DEFAULT_STORE, Settings, default_store, make_settings
 
 _NEVER = datetime.min
@@ -127,7 +129,11 @@ def ask(args: argparse.Namespace) -> Answers:
             if (state_hash, sample) not in known
         ]
         branches.record(store, [])
-        spent = Spent(settings.price, args.budget_usd, args.max_tokens_total)
+        price = price_of(spec, settings.price)
+        bounds = Bounds(
+            args.budget_usd, args.max_tokens_total, usd_option="--budget-usd", tokens_option="--max-tokens-total"
+        )
+        spent = Spent(price.usd if price else None, bounds)
         failures, faults = Counter[str](), Counter[str]()
 
         def questions() -> Iterator[Question]:
@@ -159,7 +165,7 @@ def ask(args: argparse.Namespace) -> Answers:
             bound = ask_all(model, questions(), args.concurrency, spent, record)
     asked = failures.total() + faults.total()
     recorded = len(places) * args.samples - len(wanted)
-    return Answers(len(places), recorded, asked, failures, faults, spent.usd, spent.tokens, bound)
+    return Answers(len(places), recorded, asked, failures, faults, spent.balance.usd, spent.balance.tokens, bound)
 
 
 def _settings(args: argparse.Namespace, spec: str) -> Settings:
@@ -173,7 +179,7 @@ def _settings(args: argparse.Namespace, spec: str) -> Settings:
             },
         }
     )
-    if args.budget_usd is not None and settings.price is None:
+    if args.budget_usd is not None and price_of(spec, settings.price) is None:
         raise UsageError("--budget-usd needs the price of the student's tokens: give --price=IN,OUT")
     return settings
 

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_repoagent.protocol.actions import Message
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What a model is asked with, and where that was recorded.
 
     Attributes:
         messages: the prompt, from the system message to a user's.
-        state_hash: ``prompt_sha256`` of the recorded prompt, which ``messages`` were checked against.
-        window: the window policy that ``messages`` were rendered with.
+        state_hash: ``prompt_sha256`` of the recorded prompt.
+        prompt_sha256: of ``messages``; another than ``state_hash`` where they were rendered differently.
         rollout_id, run_id, step: the recorded step whose prompt this is.
-        task_id, family, split, model: of that rollout.
+        task_id, family, model: of that rollout.
     """
 
     messages: tuple[Message, ...]
     state_hash: str
-    window: str
+    prompt_sha256: str
     rollout_id: str
     run_id: str
     step: int
     task_id: str
     family: str
-    split: str
     model: str
 
 
-@dataclass(frozen=True)
-class SftRow:
+class SftRow(NamedTuple):
     """A state and the action to learn there; in trajectory rows, the actions before it too.
 
     Attributes:

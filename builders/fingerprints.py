@@ -34,8 +34,6 @@ _KEYWORDS = frozenset(keyword.kwlist)
 _NAMED = {"id", "name", "arg"}
 _LEFT_OUT = {"decorator_list", "ctx", "annotation", "returns", "type_comment", "type_params"}
 
-Grams = frozenset[tuple[str, ...]]
-
 
 class Match(NamedTuple):
     """A program found in a text: its name, and how."""
@@ -50,21 +48,22 @@ class Programs:
     def __init__(self, programs: Iterable[tuple[str, str]]) -> None:
         """Take names and texts; several texts may have one name."""
         programs = list(programs)
-        self._grams = [(name, grams) for name, text in programs if (grams := _grams(words(text)))]
+        self._grams = [(name, grams) for name, text in programs if (grams := frozenset(_grams(words(text))))]
         self._any = frozenset(gram for _, grams in self._grams for gram in grams)
         self._fewest = min((THRESHOLD * len(grams) for _, grams in self._grams), default=0.0)
         self._functions: dict[str, str] = {}
-        self._screens: set[str] = set()
+        screens: set[str] = set()
         for name, text in programs:
             for function in functions(text):
                 self._functions.setdefault(structure(function), name)
-                self._screens.add(_keywords(words(ast.unparse(function))))
+                screens.add(_keywords(words(ast.unparse(function))))
+        self._screens = [screen for screen in screens if not any(other in screen for other in screens - {screen})]
         self.match = lru_cache(maxsize=4096)(self._match)
         """The program that a text, such as a message with a file, shows; None where it shows none."""
 
     def _match(self, text: str) -> Match | None:
         found = words(text)
-        shared = _grams(found) & self._any
+        shared = self._any.intersection(_grams(found))
         if shared and len(shared) >= self._fewest:
             share, name = max((len(shared & grams) / len(grams), name) for name, grams in self._grams)
             if share >= THRESHOLD:
@@ -146,8 +145,8 @@ def _is_docstring(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _grams(found: list[str]) -> Grams:
-    return frozenset(zip(found, found[1:], found[2:], found[3:], found[4:], strict=False))
+def _grams(found: list[str]) -> Iterator[tuple[str, ...]]:
+    return zip(found, found[1:], found[2:], found[3:], found[4:], strict=False)
 
 
 def _keywords(found: list[str]) -> str:

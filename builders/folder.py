@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from pydantic import BaseModel, ValidationError
 
 from pytest_repoagent.errors import InfrastructureError, UsageError
+from pytest_repoagent.suites import first_mistake
 
 FORMAT = "pytest-repoagent dataset"
 MANIFEST = "manifest.json"
@@ -66,7 +68,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{file}: schema is {schema!r}, but must be a number; build the dataset again")
     if schema > 1:
         raise UsageError(f"{file}: schema is {schema}, newer than this version's 1; upgrade pytest-repoagent")
+    try:
+        _Manifest.model_validate(manifest)
+    except ValidationError as error:
+        raise UsageError(f"{file}: {first_mistake(error)}; build the dataset again") from None
     return manifest
+
+
+class _Manifest(BaseModel):
+    """What is read of a manifest, whatever else is in it."""
+
+    kind: str
+    format: str
+    tokenizer: str
+    files: dict[str, dict[str, Any]]
+    store: dict[str, Any]
+    flags: dict[str, Any]
+    code: dict[str, Any]
+    dropped: dict[str, int]
+    leakage: dict[str, Any]
+    pairs: dict[str, dict[str, Any]] = {}
 
 
 def code_version() -> dict[str, str | None]:

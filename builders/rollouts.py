@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -36,9 +35,7 @@ class RecordedStep(NamedTuple):
         window: that policy.
         raw: the reply.
         action: canonical JSON text of the executed or final action; None where nothing was executed.
-        tool: its tool; None for a final.
         recovers: the error of the step before, where that was refused or no action.
-        copies: how often this action at this state was selected, this step included.
         weight: what the selection weighs it.
     """
 
@@ -49,50 +46,32 @@ class RecordedStep(NamedTuple):
     window: str
     raw: str
     action: str | None
-    tool: str | None
-    strict_valid: bool
-    error_code: str | None
-    executed_ok: bool | None
-    tool_code: str | None
-    flags: tuple[str, ...]
     recovers: str | None
-    copies: int
     weight: float
 
 
-@dataclass(frozen=True)
-class RecordedRollout:
-    """A rollout with its selected steps; facts as in the store's table ``rollouts``, family and split never unknown.
-
-    ``length`` counts all its steps.
-    """
+class RecordedRollout(NamedTuple):
+    """A rollout with its selected steps; facts as in the store's table ``rollouts``, the family never unknown."""
 
     steps: tuple[RecordedStep, ...]
     rollout_id: str
     run_id: str
     task_id: str
     family: str
-    split: str
-    source: str | None
     model: str
-    index: int
-    attempt: int
-    outcome: str
     success: bool | None
-    length: int
 
     def state(self, step: RecordedStep) -> State:
         """The state at one of its steps, as recorded."""
         return State(
             step.messages,
             step.state_hash,
-            step.window,
+            step.state_hash,
             self.rollout_id,
             self.run_id,
             step.step,
             self.task_id,
             self.family,
-            self.split,
             self.model,
         )
 

@@ -21,10 +21,11 @@ from pytest_repoagent.conduct import LOOP_FLAGS
 from pytest_repoagent.errors import InfrastructureError, ProviderError, UsageError, policy_for
 from pytest_repoagent.store import reader
 
-MEMORY_LIMIT = "96MB"
+MEMORY_LIMIT = "80MB"
 """What DuckDB holds at most; beyond that it spills into the given folder."""
 CHUNK_STEPS = 4096
 """About how many steps are read at once."""
+_NAMED = 8  # models or runs of the store in a message
 
 _CONTENT_FLAGS = ["content_elided", "content_syntax_error", "fence_or_line_numbers_in_content"]
 _UNTRAINABLE = [
@@ -83,7 +84,13 @@ def open_store(store: Path, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def select_rollouts(connection: duckdb.DuckDBPyConnection, rules: RolloutRules, held_out: HeldOut) -> None:
-    """Decide which rollouts may be used at all; those of held-out tasks and families never are."""
+    """Decide which rollouts may be used at all; those of held-out tasks and families never are.
+
+    Raises:
+        UsageError: the store has no rollout of a model or a run that is named.
+    """
+    _check_recorded(connection, "--model", "model", rules.models)
+    _check_recorded(connection, "--run", "run_id", rules.runs)
     tables: dict[str, list[tuple[str, ...]]] = {
         "known_tasks(task_id, family, split)": [(task, *facts) for task, facts in sorted(held_out.known_tasks.items())],
         "heldout_tasks(task_id)": [(task,) for task in sorted(held_out.task_ids)],
@@ -147,6 +154,15 @@ def take_share(connection: duckdb.DuckDBPyConnection, index: int, of: int) -> No
 def query(rules: StepRules) -> str:
     """The SQL of a selection, for the manifest; the parameters in it are flags of the same names."""
     return f"{sql('rollouts')};\n\n{_steps_sql(rules)};\n"
+
+
+def _check_recorded(connection: duckdb.DuckDBPyConnection, option: str, column: str, named: tuple[str, ...]) -> None:
+    query = f"SELECT DISTINCT {column} FROM rollouts WHERE {column} IS NOT NULL ORDER BY 1"
+    recorded = [value for (value,) in connection.execute(query).fetchall()]
+    for value in named:
+        if value not in recorded:
+            few = [*recorded[:_NAMED], *(["..."] if len(recorded) > _NAMED else [])]
+            raise UsageError(f"{option}={value}: the store has only {', '.join(few) or 'no rollouts'}")
 
 
 def _steps_sql(rules: StepRules) -> str:

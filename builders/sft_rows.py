@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
@@ -70,8 +70,8 @@ class SftRows:
         state = rollout.state(step)
         if self.window is not None or self.truncate_results:
             window = self.window or step.window
-            messages = render.apply_window(step.conversation, window)
-            state = replace(state, messages=tuple(map(self._cut, messages)), window=window)
+            messages = tuple(map(self._cut, render.apply_window(step.conversation, window)))
+            state = state._replace(messages=messages, prompt_sha256=render.prompt_sha256(messages))
         tags = [f"success:{'unknown' if rollout.success is None else 'yes' if rollout.success else 'no'}"]
         if step.recovers is not None:
             tags.append(f"recovery:{step.recovers}")
@@ -83,9 +83,8 @@ class SftRows:
         messages = list(last.state.messages)
         for row in rows[:-1]:
             messages[len(row.state.messages)] = {"role": "assistant", "content": row.target}
-        return replace(
-            last,
-            state=replace(last.state, messages=tuple(messages)),
+        return last._replace(
+            state=last.state._replace(messages=tuple(messages)),
             weight=round(sum(row.weight for row in rows) / len(rows), 6),
             tags=tuple(dict.fromkeys(tag for row in rows for tag in row.tags)),
             trained=tuple(len(row.state.messages) for row in rows[:-1]),

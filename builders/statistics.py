@@ -13,12 +13,14 @@ from builders.tokens import TokenCounter
 
 _CALL = '{"type":"tool_call","name":"'
 
+Kind = tuple[str, str, int, str, tuple[str, ...]]
+
 
 @dataclass
 class Statistics:
     """Counts over the rows of one file.
 
-    ``actions`` are of the target, or the preferred side; ``tags`` are grouped by what stands before their colon.
+    ``kinds`` counts rows by model, action of the target or the preferred side, step, construction, and tags.
     """
 
     rows: int = 0
@@ -30,11 +32,7 @@ class Statistics:
     length_delta: int = 0
     tasks: Counter[str] = field(default_factory=Counter)
     families: set[str] = field(default_factory=set)
-    models: Counter[str] = field(default_factory=Counter)
-    actions: Counter[str] = field(default_factory=Counter)
-    steps: Counter[int] = field(default_factory=Counter)
-    constructions: Counter[str] = field(default_factory=Counter)
-    tags: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[Kind] = field(default_factory=Counter)
 
     def add(self, example: Example, counter: TokenCounter) -> None:
         """Count one row, its tokens with ``counter``."""
@@ -44,19 +42,16 @@ class Statistics:
         self.weights = (min(self.weights[0], example.weight), max(self.weights[1], example.weight))
         self.tasks[state.task_id] += 1
         self.families.add(state.family)
-        self.models[state.model] += 1
-        self.steps[state.step] += 1
-        for tag in example.tags:
-            self.tags[tag] += 1
-        self.constructions[construction(example)] += 1
         prompt = counter.messages(state.messages)
         if isinstance(example, SftRow):
             target = counter.text(example.target)
             learned = sum([counter.text(state.messages[at]["content"]) for at in example.trained])
             self._tokens(prompt + target, target + learned)
-            self.actions[action(example.target)] += 1
+            said = example.target
         else:
             self._pair(example, prompt, counter)
+            said = example.preferred
+        self.kinds[state.model, action(said), state.step, construction(example), example.tags] += 1
 
     def add_all(self, other: Statistics) -> None:
         """Count the rows that another one counted."""
@@ -75,7 +70,6 @@ class Statistics:
     def _pair(self, pair: Pair, prompt: int, counter: TokenCounter) -> None:
         preferred, rejected = counter.text(pair.preferred), counter.text(pair.rejected)
         self._tokens(2 * prompt + preferred + rejected, preferred + rejected)
-        self.actions[action(pair.preferred)] += 1
         self.longer_preferred += len(pair.preferred) > len(pair.rejected)
         self.length_delta += len(pair.preferred) - len(pair.rejected)
 
@@ -83,9 +77,19 @@ class Statistics:
         self.tokens.append(row)
         self.learned_tokens += learned
 
+    def _by(self, part: int) -> Counter[Any]:
+        counts: Counter[Any] = Counter()
+        for kind, rows in self.kinds.items():
+            counts[kind[part]] += rows
+        return counts
+
     def to_json(self) -> dict[str, Any]:
         """All of it, for the manifest; of tasks only how many."""
         ordered = sorted(self.tokens)
+        models, actions, steps, constructions = (self._by(part) for part in range(4))
+        tags: Counter[str] = Counter()
+        for (*_, tagged), rows in self.kinds.items():
+            tags.update(dict.fromkeys(tagged, rows))
         out: dict[str, Any] = {
             "rows": self.rows,
             "tasks": len(self.tasks),
@@ -98,13 +102,13 @@ class Statistics:
                 "max": ordered[-1] if ordered else 0,
             },
             "weight": {"sum": round(self.weight, 6), "min": self.weights[0], "max": self.weights[1]},
-            "constructions": _sorted(self.constructions),
-            "actions": _sorted(self.actions),
-            "steps": {str(step): self.steps[step] for step in sorted(self.steps)},
-            "models": _sorted(self.models),
-            "tags": _sorted(self.tags),
+            "constructions": _sorted(constructions),
+            "actions": _sorted(actions),
+            "steps": {str(step): rows for step, rows in sorted(steps.items())},
+            "models": _sorted(models),
+            "tags": _sorted(tags),
         }
-        if set(self.constructions) - {"step", "trajectory"}:
+        if set(constructions) - {"step", "trajectory"}:
             out["longer_preferred"] = round(self.longer_preferred / self.rows, 4)
             out["length_delta_mean"] = round(self.length_delta / self.rows, 2)
         return out

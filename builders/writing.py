@@ -12,6 +12,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -148,17 +149,23 @@ def put_together(order: Order, place: Path, written: list[Written]) -> Written:
     for share, part in zip(shares, written, strict=True):
         parts.append((share.lines("lineage"), {side: statistics.rows for side, statistics in total.sides.items()}))
         total.add(part)
-    lineage.write_parquet(parts, place / lineage.FILE)
-    for side in total.sides:
-        with shares[0].lines(side).open("ab") as output:
-            for share in shares[1:]:
-                with share.lines(side).open("rb") as more:
-                    shutil.copyfileobj(more, output, 1 << 20)
-                share.lines(side).unlink()
-        shares[0].lines(side).rename(place / f"{side}.lines")
+    with ThreadPoolExecutor(1) as beside:
+        origins = beside.submit(lineage.write_parquet, parts, place / lineage.FILE)
+        for side in total.sides:
+            _append(shares[0].lines(side), [share.lines(side) for share in shares[1:]])
+            shares[0].lines(side).rename(place / f"{side}.lines")
+        origins.result()
     for share in shares:
         share.lines("lineage").unlink()
     return total
+
+
+def _append(first: Path, others: list[Path]) -> None:
+    with first.open("ab") as output:
+        for other in others:
+            with other.open("rb") as more:
+                shutil.copyfileobj(more, output, 1 << 20)
+            other.unlink()
 
 
 @contextmanager

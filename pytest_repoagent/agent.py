@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from pytest_repoagent.budget import cost_usd
 from pytest_repoagent.conduct import Conduct, loops
 from pytest_repoagent.errors import Cause, OutOfReplies, policy_for
-from pytest_repoagent.models.base import Conversation, Reply
+from pytest_repoagent.models.base import Conversation, Reply, Usage
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Action, Final, Message, Parsed, ToolCall
 from pytest_repoagent.protocol.parse import parse
@@ -22,6 +23,7 @@ from pytest_repoagent.secrets import redact
 from pytest_repoagent.testrun.base import Verdict
 from pytest_repoagent.tools import Tool
 from pytest_repoagent.trace import Trace
+from pytest_repoagent.waiting import Stopwatch
 from pytest_repoagent.workspace import Refused, Workspace
 
 
@@ -32,7 +34,7 @@ class AgentSettings:
     Attributes:
         max_iters: model replies.
         max_loops: loop detections that end the rollout.
-        timeout_s: wall seconds, checked between steps.
+        timeout_s: seconds on the agent's watch, checked between steps.
         max_tokens_total: tokens of all calls together, checked before each call; None for no bound.
         test_policy: ``never``, ``on_write`` (after every write, and at the end) or ``final`` (at the end).
         window: ``full`` or ``last_k:N``.
@@ -52,6 +54,13 @@ class AgentSettings:
     price_usd: tuple[float, float] | None
 
 
+_SPOILED: Mapping[Cause, Outcome] = {
+    Cause.PROVIDER: "provider_error",
+    Cause.USER: "provider_error",
+    Cause.BUDGET: "budget",
+}
+
+
 class Agent:
     """One rollout in progress."""
 
@@ -64,7 +73,9 @@ class Agent:
         run_tests: Callable[[], Verdict],
         settings: AgentSettings,
         trace: Trace,
+        watch: Stopwatch | None = None,
     ) -> None:
+        """Begin; ``watch`` is what the rollout's time is taken with, by default all of it."""
         self.start = start
         self.workspace = workspace
         self.tools = tools
@@ -74,6 +85,7 @@ class Agent:
         self.specs = [tool.spec for tool in tools.values()]
         self.messages: list[Message] = render.opening(goal, self.specs, settings.test_policy)
         self.conduct = Conduct()
+        self.watch = watch or Stopwatch()
         self.started = time.monotonic()
         self.step_index = 0
         self.sent = 0
@@ -98,8 +110,7 @@ class Agent:
                 self._test(step=None)
         except Exception as caught:
             error = caught
-            provider = policy_for(caught).cause in (Cause.PROVIDER, Cause.USER)
-            outcome = "provider_error" if provider else "infrastructure_error"
+            outcome = _SPOILED.get(policy_for(caught).cause, "infrastructure_error")
         self._end(outcome, error)
 
     def _over(self) -> Outcome | None:
@@ -109,7 +120,7 @@ class Agent:
             return "loop"
         if self.step_index >= self.settings.max_iters:
             return "max_iters"
-        if time.monotonic() - self.started >= self.settings.timeout_s:
+        if self.watch.seconds >= self.settings.timeout_s:
             return "timeout"
         if limit is not None and sum(self.tokens.values()) >= limit:
             return "budget"
@@ -147,7 +158,8 @@ class Agent:
         self.sent = len(self.messages)
         asked = time.monotonic()
         reply = conversation.reply(prompt)
-        latency_s = time.monotonic() - asked
+        latency_s = time.monotonic() - asked - reply.waited_s
+        self.watch.forget(reply.waited_s)
         if reply.usage is not None:
             self.counted_tokens = True
             self.tokens["prompt"] += reply.usage.prompt_tokens
@@ -172,7 +184,7 @@ class Agent:
             prompt_tokens=reply.usage.prompt_tokens if reply.usage else None,
             completion_tokens=reply.usage.completion_tokens if reply.usage else None,
             latency_s=round(latency_s, 6),
-            extra=dict(reply.extra),
+            extra={**reply.extra, **({"waited_s": round(reply.waited_s, 6)} if reply.waited_s else {})},
         )
 
     def _loop_notes(self, flags: tuple[str, ...], valid: bool) -> list[str]:
@@ -249,12 +261,10 @@ class Agent:
         )
 
     def _cost_usd(self) -> float | None:
-        price = self.settings.price_usd
-        if price is None or not self.counted_tokens:
-            return None
-        return (self.tokens["prompt"] * price[0] + self.tokens["completion"] * price[1]) / 1e6
+        total = Usage(self.tokens["prompt"], self.tokens["completion"])
+        return cost_usd(total if self.counted_tokens else None, self.settings.price_usd)
 
 
 def _describe(error: BaseException, outcome: Outcome) -> str:
-    """One sentence where a provider failed; the whole traceback where this machine or this project did."""
-    return str(error) if outcome == "provider_error" else "".join(traceback.format_exception(error))
+    """The whole traceback where this machine or this project failed, else one sentence."""
+    return str(error) if outcome != "infrastructure_error" else "".join(traceback.format_exception(error))

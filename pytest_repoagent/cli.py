@@ -12,6 +12,8 @@ from pytest_repoagent import (
     cli_build,
     cli_compare,
     cli_doctor,
+    cli_estimate,
+    cli_loop,
     cli_report,
     cli_serve,
     cli_store,
@@ -43,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     cli_suite.add_parser(commands)
     cli_store.add_parser(commands)
+    cli_estimate.add_parser(commands)
     cli_compare.add_parser(commands)
     cli_baseline.add_parser(commands)
     cli_report.add_parser(commands)
@@ -51,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli_validate.add_parser(commands)
     cli_tune.add_parser(commands)
     cli_serve.add_parser(commands)
+    cli_loop.add_parser(commands)
     try:
         args = parser.parse_args(argv)
         return int(args.handler(args))

@@ -1,4 +1,4 @@
-"""``repoagent ingest``, ``sql``, ``runs`` and ``store``: the store from the command line."""
+"""``repoagent ingest``, ``export``, ``sql``, ``runs`` and ``store``: the store from the command line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.settings import DEFAULT_STORE, default_store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Handler = Callable[[argparse.Namespace, Path], int]
 Columns = list[tuple[str, str]]
@@ -32,9 +35,14 @@ def add_parser(subparsers: Any) -> None:
     ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="trace file, or folder to search")
     store_argument(ingest, _ingest)
 
+    export = subparsers.add_parser("export", help="share the recorded runs as Parquet files")
+    export.add_argument("--parquet", type=Path, required=True, metavar="DIR", help="folder, which others may fill too")
+    store_argument(export, _export)
+
     sql = subparsers.add_parser("sql", help="ask the store, for example 'FROM model_comparison'")
     sql.add_argument("query", metavar="QUERY", help="one statement; `repoagent store schema` shows what there is")
     sql.add_argument("--format", choices=tuple(_FORMATS), default="table", help="default: table")
+    sql.add_argument("--from", dest="folder", type=Path, metavar="DIR", help="ask exported runs instead of the store")
     store_argument(sql, _sql)
 
     runs = subparsers.add_parser("runs", help="list the recorded runs, newest first")
@@ -66,10 +74,23 @@ def _ingest(args: argparse.Namespace, store: Path) -> int:
     return 1 if report.rejected else 0
 
 
+def _export(args: argparse.Namespace, store: Path) -> int:
+    from pytest_repoagent.store.parquet import export
+
+    runs = export(store, args.parquet)
+    print(f"{args.parquet}: {len(runs)} runs; `repoagent sql --from {args.parquet} 'FROM model_comparison'` asks them")
+    return 0
+
+
 def _sql(args: argparse.Namespace, store: Path) -> int:
     if not args.query.strip():
         raise UsageError("the query is empty; `repoagent sql 'FROM model_comparison'` is one")
-    return show(store, args.query, _FORMATS[args.format])
+    if args.folder is None:
+        return show(store, args.query, _FORMATS[args.format])
+    from pytest_repoagent.store.parquet import open_folder
+
+    with closing(open_folder(args.folder)) as connection:
+        return _ask(connection, args.query, _FORMATS[args.format])
 
 
 def _runs(args: argparse.Namespace, store: Path) -> int:
@@ -85,19 +106,24 @@ def _store(args: argparse.Namespace, store: Path) -> int:
 
 def show(store: Path, query: str, output: Format | None = None) -> int:
     """Print what a query gives, by default as a table; returns 1 where the query is wrong."""
-    import duckdb
-
     from pytest_repoagent.store.reader import connect
 
     with closing(connect(store)) as connection:
-        try:
-            result = connection.execute(query)
-            columns = [(column[0], str(column[1])) for column in result.description or ()]
-            rows = result.fetchall()
-        except duckdb.Error as error:
-            print(f"repoagent: {str(error).partition(chr(10))[0]}", file=sys.stderr)
-            return 1
-    (output or _print_table)(columns, rows)
+        return _ask(connection, query, output or _print_table)
+
+
+def _ask(connection: DuckDBPyConnection, query: str, output: Format) -> int:
+    import duckdb
+
+    try:
+        result = connection.execute(query)
+        columns = [(column[0], str(column[1])) for column in result.description or ()]
+        rows = result.fetchall()
+    except duckdb.Error as error:
+        print(f"repoagent: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        return 1
+    connection.close()
+    output(columns, rows)
     return 0
 
 

@@ -31,7 +31,7 @@ class ModelConfigError(UsageError):
 
 
 class ProviderError(RepoAgentError):
-    """The provider failed to answer after the retries it deserved (429, 5xx, timeouts, broken replies)."""
+    """The provider failed to answer after the retries it deserved (5xx, timeouts, broken replies, endless 429)."""
 
 
 class ContextOverflow(ProviderError):
@@ -40,6 +40,10 @@ class ContextOverflow(ProviderError):
 
 class OutOfReplies(RepoAgentError):
     """A recording has no more replies; the rollout ends as one whose replies are used up."""
+
+
+class BudgetReached(RepoAgentError):
+    """What the user allowed the run to spend is spent: money, tokens or time."""
 
 
 class InfrastructureError(RepoAgentError):
@@ -53,6 +57,7 @@ class Cause(StrEnum):
     PROVIDER = "provider"
     INFRASTRUCTURE = "infrastructure"
     USER = "user"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class Policy:
         retry: whether running the rollout again may help.
         counts: whether the rollout is in the metrics' denominators.
         trainable: whether its steps before the failure may become training data.
-        pytest_outcome: ``failed`` blames the model, ``error`` the surroundings, ``usage`` stops the session.
+        pytest_outcome: ``failed`` blames the model, ``error`` the surroundings, ``usage`` stops the session,
+            ``skipped`` leaves the rollout to a session that resumes the run.
     """
 
     cause: Cause
@@ -78,6 +84,7 @@ _POLICIES: dict[type[BaseException], Policy] = {
     UsageError: Policy(Cause.USER, retry=False, counts=False, trainable=False, pytest_outcome="usage"),
     ContextOverflow: Policy(Cause.PROVIDER, retry=False, counts=False, trainable=True, pytest_outcome="error"),
     ProviderError: Policy(Cause.PROVIDER, retry=True, counts=False, trainable=True, pytest_outcome="error"),
+    BudgetReached: Policy(Cause.BUDGET, retry=True, counts=False, trainable=True, pytest_outcome="skipped"),
     AssertionError: Policy(Cause.MODEL, retry=False, counts=True, trainable=True, pytest_outcome="failed"),
     Exception: Policy(Cause.INFRASTRUCTURE, retry=True, counts=False, trainable=False, pytest_outcome="error"),
 }

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_repoagent.errors import UsageError
+from pytest_repoagent.testrun.base import Runner
 from pytest_repoagent.testrun.sandbox import layers
 
 
@@ -24,6 +26,20 @@ def describe(level: str) -> str:
     """``full``, or ``landlock+seccomp (no namespaces)``."""
     lacks = missing(level)
     return f"{level} (no {', '.join(lacks)})" if lacks else level
+
+
+def demand_full(runner: Runner) -> None:
+    """Make sure that a runner's sandbox is full; it is closed where it is not.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if runner.sandbox != "full":
+        runner.close()
+        raise UsageError(
+            f"--sandbox=strict wants a full sandbox, but that of --runner={runner.name} is {describe(runner.sandbox)} "
+            f"here; `repoagent doctor` says what this machine lacks for --runner=warm and how to get it"
+        )
 
 
 def summarise(kinds: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:

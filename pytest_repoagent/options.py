@@ -40,6 +40,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("suite", "suite name or file (default: quixbugs_heldout)", {"metavar": "NAME"}),
     Option("quixbugs", "QuixBugs work tree, git directory or URL (default: $QUIXBUGS_ROOT, else a cached clone)"),
     Option("rollouts", "rollouts per task and model (default: 1)", {"metavar": "N"}),
+    Option(
+        "concurrency",
+        "rollouts in flight in each process (default: 16 by all processes together for served models, else 1)",
+        {"metavar": "K"},
+    ),
     Option("seed", "seed of rollout 0; rollout i uses SEED+i (default: 0)", {"metavar": "SEED"}),
     Option("temperature", "sampling temperature (default: 0.2)", {"metavar": "T"}),
     Option("max-tokens", "tokens of one reply (default: 2048)", {"metavar": "N"}),
@@ -67,16 +72,33 @@ OPTIONS: tuple[Option, ...] = (
     _flag("no-reflection", "reflection", False, "do not ask for reflection"),
     Option("base-url", "server of an OpenAI-compatible provider", {"metavar": "URL"}),
     Option("request-timeout", "seconds of one request to a provider (default: 120)", {"metavar": "S"}),
-    Option("retries", "retries of a request after 429, 5xx and timeouts (default: 5)", {"metavar": "N"}),
+    Option("retries", "retries of a request after 5xx and timeouts (default: 5)", {"metavar": "N"}),
     Option(
-        "price", "USD per million prompt and completion tokens, IN,OUT (default: tokens only)", {"metavar": "IN,OUT"}
+        "price",
+        "USD per million prompt and completion tokens, IN,OUT (default: a dated table's; unknown is tokens only)",
+        {"metavar": "IN,OUT"},
     ),
+    Option("max-usd", "stop calling models when the run has spent so much (default: no bound)", {"metavar": "USD"}),
+    Option("max-total-tokens", "stop calling models when the run has used so many tokens", {"metavar": "N"}),
+    Option("max-minutes", "stop calling models when the session has taken so long", {"metavar": "MIN"}),
+    Option(
+        "max-requests-per-minute",
+        "requests a minute to one provider, by all processes together (default: no bound)",
+        {"metavar": "N"},
+    ),
+    Option("max-tokens-per-minute", "tokens a minute from and to one provider, in the same way", {"metavar": "N"}),
     Option(
         "store",
         "DuckDB store; traces are beside it (default: $REPOAGENT_STORE, else .repoagent/store.duckdb)",
         {"metavar": "FILE"},
     ),
     Option("report", "write per-rollout results to this JSON file", {"metavar": "FILE"}),
+    Option(
+        "resume",
+        "go on with a run, by id or `last`: make only the rollouts that it lacks",
+        {"metavar": "RUN"},
+    ),
+    _flag("rerun-errors", "rerun_errors", True, "with --resume, also those that the provider or this machine spoiled"),
     Option("tag", "a name for this run, for `repoagent compare`", {"metavar": "NAME"}),
     Option(
         "compare-to",

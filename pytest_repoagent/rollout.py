@@ -118,8 +118,8 @@ class Rollout:
 
     @property
     def counted(self) -> bool:
-        """Whether the rollout is in the metrics' denominators."""
-        return self.outcome not in NOT_COUNTED
+        """Whether the rollout is in the metrics' denominators; not where the run's budget was spent before its end."""
+        return self.outcome not in NOT_COUNTED and self.cause != "budget"
 
     @property
     def steps(self) -> int:

@@ -8,7 +8,10 @@ command line, so that all of them run the same thing.
 from __future__ import annotations
 
 import json
+import time
 import uuid
+from collections.abc import Generator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +19,19 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from pytest_repoagent import bundled, registry
+from pytest_repoagent import bundled, output, registry
+from pytest_repoagent.budget import Bounds
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
 from pytest_repoagent.gate.rules import rules_of
 from pytest_repoagent.gate.section import Gate
 from pytest_repoagent.models.base import RolloutKey
 from pytest_repoagent.models.replay import pin
+from pytest_repoagent.prices import price_of
 from pytest_repoagent.recorder import REPORT_ATTRIBUTE, Recorder
+from pytest_repoagent.resume import PLANS, check_same, find_run
 from pytest_repoagent.settings import Settings, from_pytest
+from pytest_repoagent.stopping import Stopped
 from pytest_repoagent.suites import find_suite, load_suite
 
 if TYPE_CHECKING:
@@ -58,7 +65,12 @@ def _begin(config: pytest.Config) -> None:
     specs = dict.fromkeys(pin(parts.resolve(spec), settings.trace_root) for spec in given)
     settings = settings.model_copy(update={"model": tuple(specs)})
     suite = load_suite(find_suite(settings.suite, [config.rootpath / "eval" / "suites", bundled.suites_dir()]))
-    engine = Engine(settings, suite, parts, uuid.uuid4().hex[:12], datetime.now(UTC).isoformat(timespec="seconds"))
+    run = find_run(settings.resume, settings.trace_root) if settings.resume is not None else None
+    run_id = run.run_id if run else uuid.uuid4().hex[:12]
+    started_at = run.started_at if run else datetime.now(UTC).isoformat(timespec="milliseconds")
+    engine = Engine(settings, suite, parts, run_id, started_at, _bounds(settings), uuid.uuid4().hex[:12])
+    if run is not None:
+        check_same(run, engine)
     _adopt(config, engine)
     if any(getattr(config.option, name, None) for name in _RUNS_NOTHING):
         return
@@ -74,25 +86,43 @@ def _begin(config: pytest.Config) -> None:
         ) from None
     if rules:
         config.pluginmanager.register(Gate(engine, rules), "repoagent-gate")
-    config.pluginmanager.register(Recorder(engine), "repoagent-recorder")
+    processes = config.getoption("numprocesses", None) or 1
+    engine.choose_concurrency(processes)
+    config.pluginmanager.register(Recorder(engine, processes, resumed=run is not None), "repoagent-recorder")
     if settings.compare_to is not None:
         from pytest_repoagent.compare.live import LiveComparison
 
         config.pluginmanager.register(LiveComparison(engine, settings.compare_to), "repoagent-compare")
     config.pluginmanager.register(_WorkerSetup(engine), "repoagent-workers")
     if config.getoption("dist", "no") == "no":
-        config.pluginmanager.register(_Plan(engine, "main"), "repoagent-plan")
+        _run_items(config, engine, "main")
     else:  # the workers run everything
         engine.close()
+
+
+def _bounds(settings: Settings) -> Bounds:
+    unpriced = [spec for spec in settings.model if price_of(spec, settings.price) is None]
+    if settings.max_usd is not None and unpriced:
+        raise UsageError(f"--max-usd cannot be kept: no price is known for {', '.join(unpriced)}; give --price=IN,OUT")
+    until = None if settings.max_minutes is None else time.time() + 60 * settings.max_minutes
+    return Bounds(settings.max_usd, settings.max_total_tokens, until)
 
 
 def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     given = json.loads(workerinput["repoagent"])
     parts = registry.with_hooks(config.hook, config.getini("repoagent_provider"))
     settings = Settings.model_validate(given["settings"])
-    engine = Engine(settings, load_suite(Path(given["suite_path"])), parts, given["run_id"], given["started_at"])
+    suite, bounds = load_suite(Path(given["suite_path"])), Bounds(**given["bounds"])
+    engine = Engine(settings, suite, parts, given["run_id"], given["started_at"], bounds, given["session"])
+    engine.attempt_again(given["again"])
     _adopt(config, engine)
-    config.pluginmanager.register(_Plan(engine, workerinput["workerid"]), "repoagent-plan")
+    _run_items(config, engine, workerinput["workerid"])
+
+
+def _run_items(config: pytest.Config, engine: Engine, process: str) -> None:
+    config.pluginmanager.register(_Plan(engine, process), "repoagent-plan")
+    if (engine.settings.concurrency or 1) > 1:
+        config.pluginmanager.register(output.OutputPlugin(config), "repoagent-output")
 
 
 def _adopt(config: pytest.Config, engine: Engine) -> None:
@@ -117,6 +147,9 @@ class _WorkerSetup:
                 "suite_path": str(engine.suite.path.resolve()),
                 "run_id": engine.run_id,
                 "started_at": engine.started_at,
+                "again": sorted(engine.again),
+                "bounds": asdict(engine.bounds),
+                "session": engine.session,
             }
         )
 
@@ -126,10 +159,11 @@ class _WorkerSetup:
 
 
 class _Plan:
-    """Writes down which items of this process need which rollout, for the controller to compare with."""
+    """Knows which items of this process need which rollout: for the controller to compare with, and to start ahead."""
 
     def __init__(self, engine: Engine, process: str) -> None:
-        self._path = engine.run_dir / "plans" / f"{process}.json"
+        self._engine = engine
+        self._path = engine.run_dir / PLANS / f"{process}.json"
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         plan = {item.nodeid: _key_list(item) for item in session.items if _key(item) is not None}
@@ -137,6 +171,27 @@ class _Plan:
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(plan))
         partial.replace(self._path)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Keep rollouts in flight while the items run; those of other processes' items, too, to the end."""
+        if not session.testsfailed or session.config.option.continue_on_collection_errors:
+            self._engine.start_ahead(key for item in session.items if (key := _key(item)) and not _may_be_skipped(item))
+        finished = False
+        try:
+            result = yield
+            if not (session.shouldstop or session.shouldfail):
+                self._engine.finish()
+                finished = True
+            return result
+        finally:
+            if not finished:
+                self._engine.stop.put_up()
+
+
+def _may_be_skipped(item: pytest.Item) -> bool:
+    """Whether a mark may keep the item from asking for its rollout, which is then not to be run."""
+    return any(item.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
 
 
 def _key(item: pytest.Item) -> RolloutKey | None:
@@ -181,13 +236,26 @@ def settings_of(config: pytest.Config) -> Settings:
 
 
 def obtain(request: pytest.FixtureRequest, key: RolloutKey) -> Rollout:
-    """The rollout for the ``rollout`` fixture; a spoiled one fails the set-up, wrong settings stop the session."""
-    rollout = request.config.stash[ENGINE].run(key)
+    """The rollout for the ``rollout`` fixture; a spoiled one fails the set-up, wrong settings stop the session.
+
+    In a session that another process stopped, the item is skipped.
+    """
+    engine = request.config.stash[ENGINE]
+    try:
+        rollout = engine.run(key)
+    except Stopped:
+        request.session.shouldstop = request.session.shouldstop or "another process stopped the session"
+        pytest.skip("the session was stopped")
     request.node.stash.setdefault(FINISHED, []).append(rollout.trace_path)
+    for name, text in output.sections(Path(rollout.trace_path)).items():
+        request.node.add_report_section("setup", name, text)
+    if rollout.cause == "budget":
+        pytest.skip(f"{rollout.error}; --resume={rollout.run_id} goes on")
     if not rollout.counted:
         message = f"{rollout.outcome}: {rollout.error}\ntrace: {rollout.trace_path}"
         if rollout.cause == "user":
             request.session.shouldstop = f"{rollout.model} cannot be used: {rollout.error}"
+            engine.stop.put_up()
         pytest.fail(message, pytrace=False)
     return rollout
 

@@ -65,7 +65,18 @@ def _split_price(value: object) -> object:
     return parts
 
 
-_NOT_RECORDED = ("model", "quixbugs", "store", "report", "compare_to", "baseline", "fail_on", "limits")
+_NOT_RECORDED = (
+    "model",
+    "quixbugs",
+    "store",
+    "report",
+    "compare_to",
+    "baseline",
+    "fail_on",
+    "limits",
+    "resume",
+    "rerun_errors",
+)
 
 
 class Settings(BaseModel):
@@ -74,13 +85,18 @@ class Settings(BaseModel):
     Attributes:
         model: specs ``provider:name`` or the name of a built-in, as resolved.
         quixbugs: work tree, git directory or URL; None for the environment's or the cached clone.
+        concurrency: rollouts in flight in each process; None until the models were asked for what suits them.
         seed: of rollout 0; rollout ``i`` uses ``seed + i``.
         rollout_timeout: wall seconds.
         test_timeout: CPU seconds of one test run.
         sandbox: ``auto`` takes the best this machine offers, ``strict`` refuses less than all, ``none`` takes none.
         request_timeout: seconds.
-        price: USD per million prompt and completion tokens.
+        price: USD per million prompt and completion tokens; None for the table's.
+        max_usd, max_total_tokens: what the run may spend, all its sessions together.
+        max_minutes: what the session may take.
         store: the DuckDB file; traces are in a folder beside it.
+        resume: which run to go on with; None for a new one.
+        rerun_errors: attempt again what the provider or this machine spoiled in the resumed run.
         tag: a name for the run.
         compare_to: what the run is compared with at its end, as ``repoagent compare`` names it.
     """
@@ -91,6 +107,7 @@ class Settings(BaseModel):
     suite: str = "quixbugs_heldout"
     quixbugs: str | None = None
     rollouts: int = Field(default=1, ge=1, le=100_000)
+    concurrency: int | None = Field(default=None, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, le=2**53)
     temperature: float = Field(default=0.2, ge=0)
     max_tokens: int = Field(default=2048, ge=1)
@@ -115,6 +132,13 @@ class Settings(BaseModel):
     ] = None
     store: Path = Field(default_factory=default_store)
     report: Path | None = None
+    max_usd: float | None = Field(default=None, gt=0)
+    max_total_tokens: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
+    max_requests_per_minute: int | None = Field(default=None, ge=1)
+    max_tokens_per_minute: int | None = Field(default=None, ge=1)
+    resume: str | None = None
+    rerun_errors: bool = False
     tag: Annotated[str | None, AfterValidator(_no_other_reference)] = Field(default=None, pattern=r"^[\w.+-]+$")
     compare_to: str | None = None
     baseline: Path | None = None
@@ -190,6 +214,8 @@ def from_pytest(config: pytest.Config) -> Settings:
         "require_pass": bool(require_pass) or config.getini("repoagent_require_pass"),
     }
     settings = make_settings(given)
+    if settings.rerun_errors and settings.resume is None:
+        raise UsageError("--rerun-errors goes with --resume=RUN: name the run whose errors are to be made again")
     start = config.invocation_params.dir
     files = {"store": settings.store, "report": settings.report, "baseline": settings.baseline}
     places: dict[str, Any] = {name: start / file for name, file in files.items() if file is not None}

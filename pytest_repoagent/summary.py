@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_repoagent import table
 from pytest_repoagent.fold import read_finished
 from pytest_repoagent.store.reader import run_totals
 
@@ -17,16 +17,7 @@ COLUMNS = ("model", "rollouts", "strict", "parse errors", "loops", "wrote", "ste
 
 def summarise(store: Path, run_id: str) -> list[str]:
     """The table as lines of text, from what the store has of the run."""
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for row in run_totals(store, run_id):
-        table.add_row(*map(Text, _cells(row)))
-    text = io.StringIO()
-    Console(file=text, width=1000, color_system=None).print(table)
-    return [line.rstrip() for line in text.getvalue().splitlines()]
+    return table.lines(COLUMNS, map(_cells, run_totals(store, run_id)))
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:

@@ -160,10 +160,12 @@ class Workspace:
         return data.decode("utf-8", "replace") if size <= MAX_REPLACED_BYTES else None
 
     def _read(self, path: str, max_bytes: int) -> tuple[bytes, int]:
-        with open(
-            self._root / path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-        ) as file:
-            return file.read(max_bytes), os.fstat(file.fileno()).st_size
+        file = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            size = os.fstat(file).st_size
+            return os.read(file, min(max_bytes, size)), size
+        finally:
+            os.close(file)
 
 
 def normalise(rel_path: str) -> str:

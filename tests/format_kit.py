@@ -14,7 +14,7 @@ from pytest_repoagent.protocol.render import prompt_sha256
 
 def state(*messages: Message) -> State:
     hash = prompt_sha256(messages)
-    return State(messages, hash, "full", "rollout-1", "run-1", 1, "minibugs/gcd", "gcd", "train", "oracle")
+    return State(messages, hash, hash, "rollout-1", "run-1", 1, "minibugs/gcd", "gcd", "oracle")
 
 
 def kind_of(examples: Sequence[Example]) -> Kind:

@@ -149,6 +149,17 @@ def test_timeout(run: Run) -> None:
     assert (rollout.outcome, rollout.steps, rollout.success) == ("timeout", 2, False)
 
 
+def test_waiting_for_the_providers_limits_is_not_the_rollouts_time(run: Run) -> None:
+    def slow() -> Verdict:
+        time.sleep(0.3)
+        return verdict(False)
+
+    held_back = Reply(BREAK, "stop", waited_s=100.0)
+    rollout, _ = run(held_back, FINAL, timeout_s=0.2, run_tests=slow)
+    assert (rollout.outcome, rollout.trajectory[0].extra) == ("final", {"waited_s": 100.0})
+    assert "waited_s" not in rollout.trajectory[1].extra
+
+
 def test_budget(run: Run) -> None:
     spent = Reply(LIST, "stop", Usage(prompt_tokens=900, completion_tokens=200))
     rollout, _ = run(spent, max_tokens_total=1000, price_usd=(0.5, 2.0))

@@ -420,6 +420,10 @@ def test_diff_explains_what_changed(store: Path, capsys: pytest.CaptureFixture[s
         "8 rows removed, of a run that still gives some (8 builtin:teacher)",
         "21 rows the same (21 builtin:teacher)",
     ]
+    assert diff(capsys, first, build(store, "e", "--truncate-results=5"))[-2:] == [
+        "8 rows the same (8 builtin:teacher)",
+        "24 rows with another prompt (24 builtin:teacher)",
+    ]
     kit.store(store, kit.rollout(task="own/z", run="run2"), kit.rollout(task="own/y"))
     more = build(store, "d")
     assert diff(capsys, first, more)[:4] == [
@@ -442,6 +446,14 @@ def test_diff_of_what_is_no_dataset(store: Path, capsys: pytest.CaptureFixture[s
         (folder / "manifest.json").write_text(text.replace('"schema": 1', spelled))
         assert main(["dataset", "diff", str(folder), str(folder)]) == 4
         assert f"manifest.json: {says}, but must be a number" in capsys.readouterr().err
+    for at, says in (("flags", "flags is missing"), ("dropped", "dropped.final is wrong")):
+        broken = json.loads(text)
+        broken[at] = {"final": "eight"}
+        if at == "flags":
+            del broken[at]
+        (folder / "manifest.json").write_text(json.dumps(broken))
+        assert main(["dataset", "diff", str(folder), str(folder)]) == 4
+        assert f"manifest.json: {says}" in capsys.readouterr().err
     (folder / "manifest.json").write_text(text)
     shutil.copy(folder / "README.md", folder / "lineage.parquet")
     assert main(["dataset", "diff", str(folder), str(folder)]) == 4

@@ -66,6 +66,9 @@ def test_a_pytest_command_selects_items(command: str, place: Path) -> None:
     words = shlex.split(command)
     if not any("minibugs" in word for word in words) and "QUIXBUGS_ROOT" not in os.environ:
         pytest.skip("needs QUIXBUGS_ROOT, a copy of QuixBugs")
+    if "--resume=last" in words:
+        first = [word for word in words[1:] if word != "--resume=last"]
+        subprocess.run([BIN / words[0], *first, "-k", "nothing_of_the_kind"], cwd=place, capture_output=True)
     done = subprocess.run(
         [BIN / words[0], *words[1:], "--collect-only", "-q", "-p", "no:cacheprovider"],
         cwd=place,

@@ -12,6 +12,7 @@ from pytest_repoagent.errors import Cause, policy_for
         (errors.SuiteError("x"), Cause.USER, False, False, "usage"),
         (errors.ModelConfigError("x"), Cause.USER, False, False, "usage"),
         (errors.ProviderError("x"), Cause.PROVIDER, True, False, "error"),
+        (errors.BudgetReached("x"), Cause.BUDGET, True, False, "skipped"),
         (errors.ContextOverflow("x"), Cause.PROVIDER, False, False, "error"),
         (errors.InfrastructureError("x"), Cause.INFRASTRUCTURE, True, False, "error"),
         (OSError(28, "no space"), Cause.INFRASTRUCTURE, True, False, "error"),

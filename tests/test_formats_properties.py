@@ -33,7 +33,7 @@ def states(draw: st.DrawFn) -> State:
 
 
 weight = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
-steps = st.builds(SftRow, states(), said, weight)
+steps = st.tuples(states(), said, weight).map(lambda parts: SftRow(*parts))
 pairs = st.builds(Pair, states(), said, content, st.just("same_state"), weight=weight).filter(
     lambda pair: pair.preferred != pair.rejected
 )

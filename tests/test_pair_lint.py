@@ -24,8 +24,9 @@ PATCH = "--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,3 @@\n def area(w, h):\n-    return 
 
 
 def state(messages: list[Message]) -> State:
-    facts = {"rollout_id": "r", "run_id": "run", "step": 1, "task_id": "t/a", "family": "a", "split": "train"}
-    return State(tuple(messages), prompt_sha256(messages), "full", model="teacher", **facts)  # type: ignore[arg-type]
+    facts = {"rollout_id": "r", "run_id": "run", "step": 1, "task_id": "t/a", "family": "a"}
+    shown = prompt_sha256(messages)
+    return State(tuple(messages), shown, shown, model="teacher", **facts)  # type: ignore[arg-type]
 
 
 def pair(good: Action | str, bad: Action | str, messages: list[Message] = START) -> Candidate:

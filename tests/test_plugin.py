@@ -327,6 +327,7 @@ def test_a_store_that_somebody_else_has_open_fails_the_run_and_loses_nothing(
     with closing(duckdb.connect(pytester.path / ".repoagent/store.duckdb")):
         out, _ = session.communicate(timeout=150)
     assert session.returncode == 1, out.decode()
+    assert out.count(b"is in use") == 1
     assert b"not recorded: " in out
     assert b"Traceback" not in out
     run(pytester, "--model=oracle", "-k", "alpha", "--test-policy=never")

@@ -88,7 +88,7 @@ def test_a_server_that_gives_up_half_way_makes_errors_not_failures(
         return fix(body) if len(answered) <= 4 else Answer(status=503, headers={"Retry-After": "0"})
 
     with LoopbackServer(respond=respond, models=["tiny"]) as server:
-        result = run(pytester, "--model=openai:tiny", f"--base-url={server.url}", "--retries=1")
+        result = run(pytester, "--model=openai:tiny", f"--base-url={server.url}", "--retries=1", "--concurrency=1")
     result.assert_outcomes(passed=1, errors=3)
     assert stored(pytester, "SELECT outcome, counted, count(*) FROM rollouts GROUP BY ALL ORDER BY ALL") == [
         ("final", True, 1),

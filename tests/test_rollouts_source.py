@@ -67,7 +67,7 @@ def test_prompts_are_those_that_were_sent(tmp_path: Path, window: str) -> None:
     assert [step.action for step in found.steps] == [kit.LIST, None, kit.read(), kit.write(), kit.FINAL]
     assert [step.recovers for step in found.steps] == [None, None, "no_json", "not_found", None]
     assert not dropped
-    assert (found.task_id, found.family, found.split, found.length) == ("own/total", "total", "train", 5)
+    assert (found.task_id, found.family, found.model, found.success) == ("own/total", "total", "builtin:teacher", True)
 
 
 def test_without_repairs_a_step_with_no_action_is_no_example(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_imported_conversations_are_a_source(tmp_path: Path) -> None:
     trace = old_style(tmp_path / "t.jsonl", [(first, kit.read()), (second, kit.write())], task_id="fix_own")
     (found,), dropped = read(ingested(tmp_path, trace))
     assert [list(step.messages) for step in found.steps] == [first, second]
-    assert (found.task_id, found.family, found.split) == ("fix_own", "fix_own", "train")
+    assert (found.task_id, found.family) == ("fix_own", "fix_own")
     assert not dropped
 
 
@@ -189,9 +189,7 @@ def test_imported_tasks_are_known_by_the_names_that_old_traces_give_them(tmp_pat
     prompt = chat("rules", "fix it")
     traces = [old_style(tmp_path / f"{i}.jsonl", [(prompt, kit.read())], task_id=name) for i, name in enumerate(names)]
     found, dropped = read(ingested(tmp_path, *traces))
-    assert {(rollout.task_id, rollout.family, rollout.split) for rollout in found} == {
-        (name, train.family, "train") for name in names[3:]
-    }
+    assert {(rollout.task_id, rollout.family) for rollout in found} == {(name, train.family) for name in names[3:]}
     assert dropped == Counter({"held-out task": 3})
 
 

@@ -701,6 +701,32 @@ def test_writing_brings_a_store_of_version_1_up_to_this_one(store: Path) -> None
     ]
 
 
+def test_a_copy_of_the_older_store_is_left(store: Path) -> None:
+    old = rollout([write(), final()], success=True, rollout_id="old")
+    version_1(store, old)
+    before = store.read_bytes()
+    StoreWriter(store).write([rollout([final()], rollout_id="new")])
+    StoreWriter(store).write([rollout([final()], rollout_id="newer")])
+    copies = [path for path in store.parent.iterdir() if ".v" in path.name]
+    assert copies == [store.with_name(f"{store.name}.v1")]
+    assert copies[0].read_bytes() == before
+
+
+def test_a_copy_that_was_cut_short_is_none(store: Path) -> None:
+    version_1(store, rollout([final()], rollout_id="old"))
+    before = store.read_bytes()
+    script = """
+import shutil
+shutil.copyfile = lambda old, new: (new.write_bytes(b"half"), os.kill(os.getpid(), signal.SIGKILL))
+StoreWriter(store).write([])
+"""
+    start(script, store).communicate()
+    assert not store.with_name(f"{store.name}.v1").exists()
+    assert ids(store) == ["old"]
+    StoreWriter(store).write([])
+    assert store.with_name(f"{store.name}.v1").read_bytes() == before
+
+
 def test_a_migration_that_fails_half_way_changes_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     version_1(store, rollout([final()], rollout_id="old"))
     before, plain = shape(store), connection.sql

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import loop_kit
 import pytest
 import train_kit
 from train_kit import TURN_END, Tiny
@@ -140,7 +141,7 @@ def test_a_row_counts_as_much_as_its_weight(tiny: Tiny, place: Path) -> None:
         training=FULL, n_epochs=1, n_evals=0, batch_size=2, learning_rate=1e-3, warmup_ratio=0, seed=0
     )
     model = AutoModelForCausalLM.from_pretrained("base")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"input_ids": [1, 2, 3, 4], "labels": [-100, -100, 3, 4], "weight": 0.25},
         {"input_ids": [5, 6, 7], "labels": [-100, 6, 7], "weight": 2.0},
     ]
@@ -284,9 +285,9 @@ def test_a_row_longer_than_the_model_reads_is_an_error_and_never_cut(place: Path
     lines = Path("train.jsonl").read_text().splitlines()
     Path("train.jsonl").write_text("\n".join([*lines[:3], lines[3].replace("GOAL: 3", "GOAL: 3, at once"), *lines[4:]]))
     assert sft() == 4
-    assert "train.jsonl:4: the row has 70 tokens, but the model reads only 65" in capsys.readouterr().err
+    assert "train.jsonl:4: the row has 69 tokens, but the model reads only 65" in capsys.readouterr().err
     assert sft("--max-length", "65") == 0
-    assert "7 rows of at most 61 tokens; 1 longer than 65 were left out" in capsys.readouterr().out
+    assert "7 rows of at most 60 tokens; 1 longer than 65 were left out" in capsys.readouterr().out
     assert record("tuned")["rows_left_out"] == 1
 
 
@@ -346,3 +347,28 @@ def test_a_server_that_cannot_load_the_model_says_why(capsys: Caught) -> None:
     Path("base/model.safetensors").write_bytes(b"broken")
     assert main(["serve", "base"]) == 1
     assert "the server ended before it was ready" in capsys.readouterr().err
+
+
+# The loop
+
+
+def test_the_loop_on_this_machine(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: Caught) -> None:
+    loop_kit.project(place)
+    loop_kit.in_this_process(monkeypatch)
+    who = ("--model", "base", "--teacher", "repair", "--student", "novice:repair@0.5")
+    suites = ("--train-suite", "few_train.json", "--heldout-suite", "few_heldout.json")
+    few = ("--pytest-options", "--max-iters=6 --max-tokens=8 -p no:cacheprovider")
+    command = ["loop", "local", "--out", "own", *who, *suites, *few]
+    command += ["--sft-options", "--epochs 1 --full", "--dpo-options", "--lora-r 4"]
+    assert main(command) == 0
+    out, _ = capfd.readouterr()
+    assert "strict_valid" in out
+    first, second = record("own/own-sft"), record("own/own-dpo")
+    assert (first["request"]["model"], second["request"]["model"]) == ("base", "own/own-sft")
+    assert row(second["job_id"])["from_job"] == first["job_id"]
+    from pytest_repoagent.store import reader
+
+    models = reader.query(Path(".repoagent/store.duckdb"), "SELECT DISTINCT model FROM rollouts ORDER BY model")[1]
+    assert [model for (model,) in models] == ["openai:base", "openai:own-dpo", "openai:own-sft", "repair"]
+    assert main(command) == 0
+    assert loop_kit.done(capfd.readouterr().out) == loop_kit.STAGES

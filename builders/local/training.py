@@ -176,8 +176,18 @@ class Training:
             "max_length": order.max_length,
         }
 
-    def _sighting(self, status: str, **more: str) -> jobs.Sighting:
-        return jobs.Sighting(self.job_id, PROVIDER, status, base_model=self._order.model, **more)
+    def _sighting(
+        self, status: str, output_name: str | None = None, figures: str | None = None, error: str | None = None
+    ) -> jobs.Sighting:
+        return jobs.Sighting(
+            job_id=self.job_id,
+            provider=PROVIDER,
+            status=status,
+            base_model=self._order.model,
+            output_name=output_name,
+            figures=figures,
+            error=error,
+        )
 
     def _submission(self) -> jobs.Submission:
         train, val = self._order.data.train, self._order.data.val

@@ -9,14 +9,7 @@ SELECT
     s.window_policy,
     s.raw,
     s.action,
-    s.tool,
-    s.strict_valid,
-    s.error_code,
-    s.executed_ok,
-    s.tool_code,
-    s.flags,
     x.recovers,
-    x.copies,
     x.weight
 FROM chosen_rollouts c
 JOIN steps s USING (rollout_id)

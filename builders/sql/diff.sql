@@ -9,6 +9,7 @@ WITH before AS (
         a.file IS NULL AS gone,
         b.file AS was_in,
         a.file AS is_in,
+        b.prompt_sha256 <> a.prompt_sha256 AS asked_differently,
         b.weight AS weighed,
         a.weight AS weighs,
         coalesce(a.run_id, b.run_id) AS run_id,
@@ -23,6 +24,7 @@ WITH before AS (
             WHEN gone AND run_id NOT IN (SELECT run_id FROM after) THEN 'removed, of a run that gives none now'
             WHEN gone THEN 'removed, of a run that still gives some'
             WHEN was_in <> is_in THEN 'moved from ' || was_in || ' to ' || is_in
+            WHEN asked_differently THEN 'with another prompt'
             WHEN weighed <> weighs THEN 'weighs something else'
             ELSE 'the same'
         END AS change

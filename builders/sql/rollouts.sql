@@ -27,10 +27,12 @@ WITH places AS (
             WHEN $require_success AND success IS NOT TRUE THEN 'rollout without success'
         END AS reason
     FROM found
+), ranked AS ( -- a window with an order of its own would hold all rows in memory
+    SELECT *, row_number() OVER () AS rank FROM (FROM judged ORDER BY run_id, task_id, model, rollout, attempt, rollout_id)
 )
 SELECT
-    row_number() OVER (ORDER BY run_id, task_id, model, rollout, attempt, rollout_id) AS rank, -- the same in any store
-    first_row,                                                                                 -- where its steps lie
+    rank,      -- the same in any store
+    first_row, -- where its steps lie
     last_row,
     rollout_id,
     run_id,
@@ -45,5 +47,5 @@ SELECT
     success,
     steps,
     reason
-FROM judged JOIN places USING (rollout_id)
+FROM ranked JOIN places USING (rollout_id)
 ORDER BY first_row

@@ -2,6 +2,10 @@
 CREATE TEMP TABLE candidate_steps AS
 WITH usable AS (
     SELECT rollout_id AS usable_id, task_id AS usable_task, rank, steps AS length FROM candidate_rollouts WHERE reason IS NULL
+), failures AS (
+    SELECT u.rank AS failed_rank, s.step + 1 AS next_step, coalesce(s.error_family, s.tool_code) AS failure
+    FROM steps s JOIN usable u ON u.usable_id = s.rollout_id
+    WHERE failure IS NOT NULL
 ), facts AS (
     SELECT
         s.rowid AS place,
@@ -12,7 +16,7 @@ WITH usable AS (
         r.success,
         u.length,
         md5_number(s.prompt_sha256 || s.action) AS example,
-        lag(coalesce(s.error_family, s.tool_code)) OVER (PARTITION BY u.rank ORDER BY s.step) AS recovers,
+        f.failure AS recovers,
         CASE
             WHEN ({where}) IS NOT TRUE THEN 'not in --where'
             WHEN s.prompt_sha256 IS NULL THEN 'prompt not recorded'
@@ -24,7 +28,10 @@ WITH usable AS (
             WHEN list_contains(s.flags, 'premature_final') THEN 'final before any write'
             WHEN NOT $include_final AND s.tool IS NULL THEN 'final'
         END AS reason
-    FROM steps s JOIN rollouts r USING (rollout_id) JOIN usable u ON u.usable_id = r.rollout_id
+    FROM steps s
+    JOIN rollouts r USING (rollout_id)
+    JOIN usable u ON u.usable_id = r.rollout_id
+    LEFT JOIN failures f ON f.failed_rank = u.rank AND f.next_step = s.step
 ), recovered AS (
     SELECT * REPLACE (CASE WHEN reason IS NULL AND NOT $recovery AND recovers IS NOT NULL THEN 'recovery' ELSE reason END AS reason)
     FROM facts

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from builders.progress import progress
 from builders.tuning.wire import Nothing
 from pytest_repoagent.errors import ModelConfigError, ProviderError, UsageError
-from pytest_repoagent.models.chat import backoff_s, check_key, connect, without_key
+from pytest_repoagent.models.chat import check_key, connect, without_key
+from pytest_repoagent.models.retries import backoff_s
 from pytest_repoagent.models.together import KEY_VARIABLE, account
 from pytest_repoagent.models.wire import read_complaint, retry_after_s
 

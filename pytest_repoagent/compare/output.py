@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pytest_repoagent import table
 from pytest_repoagent.compare.arms import Arm
 from pytest_repoagent.compare.cells import COLUMNS, EXPLANATION, headline, row_cells
 from pytest_repoagent.compare.comparison import Comparison, Row
@@ -15,22 +15,11 @@ from pytest_repoagent.compare.comparison import Comparison, Row
 
 def as_text(comparisons: Sequence[Comparison]) -> str:
     """Tables for a terminal; lines are as long as they need to be."""
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    text = io.StringIO()
-    console = Console(file=text, width=1000, color_system=None, highlight=False)
+    lines: list[str] = []
     for comparison in comparisons:
-        for line in [*headline(comparison), *_marked(comparison)]:
-            console.print(Text(line))
-        table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, padding=(0, 2, 0, 0), pad_edge=False)
-        for row in comparison.rows:
-            table.add_row(*map(Text, row_cells(row)))
-        console.print(table)
-        console.print()
-    console.print(Text(EXPLANATION))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        lines += [*headline(comparison), *_marked(comparison)]
+        lines += [*table.lines(COLUMNS, map(row_cells, comparison.rows)), ""]
+    return "\n".join([*lines, EXPLANATION])
 
 
 def as_markdown(comparisons: Sequence[Comparison]) -> str:

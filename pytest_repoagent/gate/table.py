@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
+from pytest_repoagent import table
 from pytest_repoagent.gate.judge import Finding
 from pytest_repoagent.gate.metrics import Metric
 
@@ -13,17 +13,7 @@ COLUMNS = ("model", "rule", "baseline", "now", "limit", "p", "verdict")
 
 def lines(findings: Mapping[str, Sequence[Finding]]) -> list[str]:
     """A table with a row per model and rule."""
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for model, found in findings.items():
-        for finding in found:
-            table.add_row(*map(Text, (model, *_cells(finding))))
-    text = io.StringIO()
-    Console(file=text, width=1000, color_system=None).print(table)
-    return [line.rstrip() for line in text.getvalue().splitlines()]
+    return table.lines(COLUMNS, [(model, *_cells(finding)) for model, found in findings.items() for finding in found])
 
 
 def number(metric: Metric, value: float) -> str:

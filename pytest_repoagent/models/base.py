@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from pytest_repoagent.pace import Pacing
 from pytest_repoagent.protocol.actions import Message
 
 
@@ -27,12 +28,14 @@ class Reply:
         finish_reason: ``stop``, ``length`` or the provider's own word; None where there is none.
         usage: tokens, None where the model counts none (the built-in ones).
         extra: JSON-serialisable facts to record with the step (``novice`` names what it spoiled).
+        waited_s: seconds it was held back because of the provider's rate limits.
     """
 
     text: str
     finish_reason: str | None = None
     usage: Usage | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,11 @@ class Conversation(Protocol):
 
 
 class Model(Protocol):
-    """A configured model. Built once per process, shared by its rollouts; must be thread-safe."""
+    """A configured model. Built once per process, shared by its rollouts; must be thread-safe.
+
+    One that spends its time waiting, for a server say, may have an attribute ``concurrency``: how many rollouts at
+    once suit it where the user does not say. Others get one at a time.
+    """
 
     def check(self) -> None:
         """Fail now rather than N times later.
@@ -82,10 +89,11 @@ class ModelContext:
         temperature, max_tokens: sampling, passed on to providers.
         base_url: server for OpenAI-compatible providers, None for the provider's own.
         request_timeout_s: seconds one HTTP request may take.
-        retries: attempts after the first, on 429, 5xx and timeouts.
+        retries: attempts after the first, on 5xx and timeouts.
         trace_root: folder of recorded runs, for ``replay``.
         known_fix: task id -> files of the corrected program, for ``oracle``; a SourceError where there is none.
         build: spec -> model, for models that wrap another (``novice:repair``).
+        pacing: how fast each provider may be asked.
     """
 
     temperature: float
@@ -96,6 +104,7 @@ class ModelContext:
     trace_root: Path
     known_fix: Callable[[str], Mapping[str, str]]
     build: Callable[[str], Model]
+    pacing: Pacing = field(default_factory=Pacing)
 
 
 ModelFactory = Callable[[str, ModelContext], Model]

@@ -13,14 +13,14 @@ import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from random import uniform
-from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pytest_repoagent.errors import ContextOverflow, ModelConfigError, ProviderError, RepoAgentError
 from pytest_repoagent.models.base import Conversation, ModelContext, Reply, RolloutKey
+from pytest_repoagent.models.retries import Failure, persist
 from pytest_repoagent.models.wire import read_complaint, read_completion, read_models, retry_after_s
+from pytest_repoagent.pace import Pacing
 from pytest_repoagent.protocol.actions import Message
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ T = TypeVar("T")
 _LIST_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 10.0
 _SHORTEST_SECRET = 8
+_CHARS_PER_TOKEN = 4  # about, until the provider has counted
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _OVERFLOW = re.compile(
     r"context.?(length|window|size)|maximum (context|model length|number of tokens)|\+ .?max_new_tokens|too long",
@@ -62,18 +63,10 @@ class Server:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """Why a request has no usable answer; ``status`` is None where no whole HTTP answer came."""
-
-    error: RepoAgentError
-    retry: bool
-    status: int | None = None
-    after_s: float | None = None
-
-
 class ChatModel:
     """One model on one server. Threads share its connections; a forked child opens its own."""
+
+    concurrency = 16
 
     def __init__(self, server: Server, name: str, context: ModelContext) -> None:
         """Remember the settings; nothing is imported or opened before the first request.
@@ -87,6 +80,7 @@ class ChatModel:
         self._server = server
         self._name = name
         self._context = context
+        self._pace = context.pacing.of(server.provider)
         self._clients: dict[int, Together] = {}
 
     def check(self) -> None:
@@ -97,16 +91,16 @@ class ChatModel:
         Raises:
             ModelConfigError: unreachable server, rejected key, unknown model.
         """
-        retries = min(1, self._context.retries)
-        listed, _ = self._persist(self._list, retries)
-        names = [] if isinstance(listed, _Failure) else listed
+        pace, retries = Pacing().of(self._server.provider), min(1, self._context.retries)
+        listed, _ = persist(self._list, pace, retries)
+        names = [] if isinstance(listed, Failure) else listed
         if self._name in names:
             return
-        if isinstance(listed, _Failure) and listed.status in (None, 401, 402):
+        if isinstance(listed, Failure) and listed.status in (None, 401, 402):
             raise ModelConfigError(str(listed.error))
         body = self._body([{"role": "user", "content": "Hi"}], seed=0) | {"max_tokens": 1}
-        answer, _ = self._persist(lambda: self._chat(body), retries)
-        if isinstance(answer, _Failure) and answer.status in (None, 400, 401, 402, 403, 404):
+        answer, _ = persist(lambda: self._chat(body), pace, retries)
+        if isinstance(answer, Failure) and answer.status in (None, 400, 401, 402, 403, 404):
             near = difflib.get_close_matches(self._name, names, n=5, cutoff=0.5) or names[:5]
             served = f" It serves {', '.join(near)}." if near and answer.status in (400, 404) else ""
             raise ModelConfigError(f"{answer.error}{served}")
@@ -118,17 +112,21 @@ class ChatModel:
     def ask(self, messages: Sequence[Message], seed: int) -> Reply:
         """Get one reply; ``extra`` says how many retries it took and which tool calls it made.
 
+        A 429 is waited out, however many there are, as long as the provider answers anybody.
+
         Raises:
             ContextOverflow: the messages do not fit the model's context.
             ProviderError: no usable answer after the retries.
             ModelConfigError: the key or the model's name was refused, or the account cannot pay.
         """
         body = self._body(messages, seed)
-        answer, retries = self._persist(lambda: self._chat(body), self._context.retries)
+        tokens = sum(len(message["content"]) for message in messages) // _CHARS_PER_TOKEN
+        answer, effort = persist(lambda: self._chat(body), self._pace, self._context.retries, tokens, patient=True)
         if isinstance(answer, Reply):
-            return replace(answer, extra={**answer.extra, "retries": retries}) if retries else answer
+            extra = {**answer.extra, "retries": effort.retries} if effort.retries else answer.extra
+            return replace(answer, extra=extra, waited_s=effort.waited_s)
         if answer.retry:
-            raise ProviderError(f"{answer.error} (gave up after {retries + 1} attempts)")
+            raise ProviderError(f"{answer.error} (gave up after {effort.retries + 1} attempts)")
         raise answer.error
 
     def _body(self, messages: Sequence[Message], seed: int) -> dict[str, Any]:
@@ -142,20 +140,10 @@ class ChatModel:
             **self._server.extra_body,
         }
 
-    def _persist(self, attempt: Callable[[], T | _Failure], retries: int) -> tuple[T | _Failure, int]:
-        """Attempt until it works, cannot work, or was retried ``retries`` times; also how often it was."""
-        retried = 0
-        while True:
-            answer = attempt()
-            if not isinstance(answer, _Failure) or not answer.retry or retried >= retries:
-                return answer, retried
-            sleep(backoff_s(retried) if answer.after_s is None else answer.after_s)
-            retried += 1
-
-    def _chat(self, body: dict[str, Any]) -> Reply | _Failure:
+    def _chat(self, body: dict[str, Any]) -> Reply | Failure:
         return self._attempt(lambda client: self._server.send(client, body), read_completion)
 
-    def _list(self) -> list[str] | _Failure:
+    def _list(self) -> list[str] | Failure:
         from httpx import Response
         from together import RequestOptions
 
@@ -163,7 +151,7 @@ class ChatModel:
         path = self._server.models_path
         return self._attempt(lambda client: client.get(path, cast_to=Response, options=options), read_models)
 
-    def _attempt(self, send: Callable[[Together], httpx.Response], read: Callable[[Any], T]) -> T | _Failure:
+    def _attempt(self, send: Callable[[Together], httpx.Response], read: Callable[[Any], T]) -> T | Failure:
         from together import APIConnectionError, APIStatusError, APITimeoutError
 
         try:
@@ -172,7 +160,7 @@ class ChatModel:
             return self._refused(error.response)
         except APIConnectionError as error:
             reason = "timed out" if isinstance(error, APITimeoutError) else error.__cause__ or error
-            return _Failure(ProviderError(self._say(f"cannot reach {error.request.url}", reason)), retry=True)
+            return Failure(ProviderError(self._say(f"cannot reach {error.request.url}", reason)), retry=True)
         try:
             data = response.json()
             if isinstance(data, dict) and data.get("error"):
@@ -180,9 +168,9 @@ class ChatModel:
             return read(data)
         except (ValueError, RecursionError):
             said = self._say(f"{response.url} answered {response.status_code} with an unusable body", response.text)
-            return _Failure(ProviderError(said), retry=True, status=response.status_code)
+            return Failure(ProviderError(said), retry=True, status=response.status_code)
 
-    def _refused(self, response: httpx.Response) -> _Failure:
+    def _refused(self, response: httpx.Response) -> Failure:
         """What an error answer means; one sent with status 200 may carry the real status as its code."""
         complaint, code = read_complaint(response)
         status = response.status_code
@@ -192,7 +180,7 @@ class ChatModel:
             status = code
         said = self._say(f"{response.url} answered {status}", complaint)
         if status in (200, 400, 403, 413, 422) and _OVERFLOW.search(f"{code} {complaint}"):
-            return _Failure(ContextOverflow(said), retry=False, status=status)
+            return Failure(ContextOverflow(said), retry=False, status=status)
         error: RepoAgentError
         match status:
             case 401 | 403:
@@ -204,7 +192,7 @@ class ChatModel:
             case _:
                 error = ProviderError(said)
         retry = status in (408, 409, 429) or status >= 500 or status < 300
-        return _Failure(error, retry, status, retry_after_s(response))
+        return Failure(error, retry, status, retry_after_s(response))
 
     def _say(self, what: str, detail: object) -> str:
         """One line for the user, the server's words clipped and without the key."""
@@ -237,11 +225,13 @@ class _ChatConversation:
 
 def connect(key: str, base_url: str | None, timeout_s: float) -> Together:
     """The SDK's client, which never repeats a request by itself; connections open when they are needed."""
+    from httpx import Limits
     from together import DefaultHttpxClient, Timeout, Together
 
     timeout = Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
     proxies = dict.fromkeys(_LOOPBACK)  # the environment's serve other hosts
-    http = DefaultHttpxClient(mounts=proxies, timeout=timeout)
+    unlimited = Limits(max_connections=None, max_keepalive_connections=None)  # there is one for each rollout in flight
+    http = DefaultHttpxClient(mounts=proxies, limits=unlimited, timeout=timeout)
     return Together(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=http)
 
 
@@ -279,11 +269,6 @@ def split_base_url(text: str) -> SplitResult:
     if not (plain and url.scheme in ("http", "https") and url.hostname):
         raise ModelConfigError("The base URL must be http(s)://HOST[:PORT][/PATH], without a password or a query.")
     return url
-
-
-def backoff_s(retried: int) -> float:
-    """Half a second, doubling up to half a minute; less up to half of it, so that threads spread out."""
-    return uniform(0.25, 0.5) * (1 << min(retried, 6))
 
 
 def _encodable(text: str) -> str:

@@ -61,6 +61,7 @@ class Novice:
     def __init__(self, inner: Model, share: float) -> None:
         self._inner = inner
         self._share = share
+        self.concurrency: int = getattr(inner, "concurrency", 1)
 
     def check(self) -> None:
         """Check the inner model."""

@@ -24,7 +24,11 @@ _TRIAL_S = 1.0
 _SLOWER = 4.0
 """CPU seconds of a first trial: at least so many, and so many times what the corrected program takes.
 
-They only save time: what has not ended by then is tried again with all that a rollout gives it.
+They only save time: what has not ended by then is tried again with all the time that a rollout gives it.
+"""
+_LATE = Limits(memory_bytes=Limits().memory_bytes // 2)
+"""For what is tried again: half the memory. So what either a rollout's time or its memory would end, now the one and
+now the other, is dropped on any machine.
 """
 
 _FEW = 0.25
@@ -114,7 +118,7 @@ class Maker:
                     waiting.append((task, candidate))
         verdicts = self._run([self._job(task, c.text, self._limits[task.task_id]) for task, c in waiting], "mutants")
         late = [i for i, verdict in enumerate(verdicts) if verdict.reason == "timed_out"]
-        jobs = [self._job(waiting[i][0], waiting[i][1].text, Limits()) for i in late]
+        jobs = [self._job(waiting[i][0], waiting[i][1].text, _LATE) for i in late]
         for i, verdict in zip(late, self._run(jobs, "mutants that ran on"), strict=True):
             verdicts[i] = verdict
         tried: dict[str, list[Mutant]] = {task_id: [] for task_id in self._tasks}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 # A file of another database would otherwise send DuckDB to the network for an extension that reads it.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
@@ -56,7 +57,7 @@ def sql(name: str) -> str:
 def writing(path: Path, busy_timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
     """The store, open for one burst of writes and closed after it; made first where there is none.
 
-    A store of an earlier version is brought up to this one.
+    A store of an earlier version is brought up to this one; a copy of it as it was is left beside it.
 
     Raises:
         StoreBusy: it did not become free in ``busy_timeout_s`` seconds.
@@ -72,7 +73,10 @@ def writing(path: Path, busy_timeout_s: float) -> Iterator[duckdb.DuckDBPyConnec
     try:
         if not path.exists():
             _create(path)
-        with _open(path, deadline, read_only=False) as connection:
+        connection = _open(path, deadline, read_only=False)
+        if _version(connection) < SCHEMA_VERSION:
+            connection = _kept_as_it_was(connection, path, deadline)
+        with connection:
             _migrate(connection)
             _refresh_views(connection)
             yield connection
@@ -130,7 +134,7 @@ def _open(path: Path, deadline: float, read_only: bool) -> duckdb.DuckDBPyConnec
 def _connect(path: Path, deadline: float, read_only: bool) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return duckdb.connect(path, read_only=read_only, config=_CONFIG)
+            return duckdb.connect(path, read_only=read_only, config=CONFIG)
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
@@ -172,7 +176,7 @@ def _create(path: Path) -> None:
     unfinished = path.with_name(path.name + ".new")
     for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal"), path.with_name(path.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    with duckdb.connect(unfinished, config={**_CONFIG, "default_block_size": _BLOCK_SIZE}) as connection:
+    with duckdb.connect(unfinished, config={**CONFIG, "default_block_size": _BLOCK_SIZE}) as connection:
         connection.execute(sql("schema.sql"))
         connection.execute(
             "INSERT INTO meta VALUES ('format', ?), ('schema_version', ?)", [FORMAT, str(SCHEMA_VERSION)]
@@ -194,10 +198,27 @@ def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
 
 
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    ((found,),) = connection.execute("SELECT value::INTEGER FROM meta WHERE key = 'schema_version'").fetchall()
+    return int(found)
+
+
+def _kept_as_it_was(connection: duckdb.DuckDBPyConnection, path: Path, deadline: float) -> duckdb.DuckDBPyConnection:
+    """Copy the file to ``STORE.vN`` for its version N, closed meanwhile, because DuckDB writes what is open."""
+    copy = path.with_name(f"{path.name}.v{_version(connection)}")
+    connection.close()
+    unfinished = copy.with_name(copy.name + ".new")
+    try:
+        shutil.copyfile(path, unfinished)
+        unfinished.replace(copy)
+    except OSError as error:
+        raise InfrastructureError(f"the older store {path} cannot be copied to {copy}: {error.strerror}") from error
+    return _open(path, deadline, read_only=False)
+
+
 def _migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring a file of an earlier version up to this one: a version at a time, each whole or not at all."""
-    (found,) = connection.execute("SELECT value::INTEGER FROM meta WHERE key = 'schema_version'").fetchall()[0]
-    for version in range(found + 1, SCHEMA_VERSION + 1):
+    for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
         connection.begin()
         connection.execute(sql(f"migrate_{version}.sql"))
         connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", [str(version)])

@@ -62,6 +62,17 @@ def recorded_keys(path: Path, run_id: str) -> set[tuple[str, str, int]]:
     return {(model, task_id, index) for model, task_id, index in found}
 
 
+def cut_short(path: Path, run_id: str) -> int:
+    """How many rollouts of a run ended, at their last attempt, with the run's budget.
+
+    Raises:
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    last = "SELECT max_by(cause, attempt) AS cause FROM rollouts WHERE run_id = ? GROUP BY model, task_id, rollout"
+    _, found = query(path, f"SELECT count(*) FROM ({last}) WHERE cause = 'budget'", [run_id])
+    return int(found[0][0])
+
+
 def run_totals(path: Path, run_id: str) -> list[dict[str, Any]]:
     """A run's rows of the view of that name, by column; a row per model.
 

@@ -48,10 +48,10 @@ CREATE TABLE rollouts (
     started_at TIMESTAMP,                           -- when the rollout began, UTC
     duration_s DOUBLE,                              -- wall seconds from start to outcome
     outcome VARCHAR,                                -- final, max_iters, loop, timeout, budget, provider_error or infrastructure_error
-    counted BOOLEAN NOT NULL,                       -- false for provider_error and infrastructure_error
+    counted BOOLEAN NOT NULL,                       -- false for provider_error, infrastructure_error and the cause budget
     success BOOLEAN,                                -- the driver's own last test run passed; NULL where tests never ran
     error VARCHAR USING COMPRESSION zstd,           -- why it could not go on; NULL where it ended by itself
-    cause VARCHAR,                                  -- whose fault the error was: model, provider, infrastructure or user
+    cause VARCHAR,                                  -- whose fault the error was: model, provider, infrastructure or user; budget where the run's was spent
     steps INTEGER NOT NULL,                         -- model replies; rows in steps
     tool_calls INTEGER NOT NULL,                    -- calls that reached a tool
     tool_breakdown JSON USING COMPRESSION zstd,     -- tool -> calls that reached it

@@ -44,13 +44,13 @@ function showList(found) {
   const grow = () => {
     const next = found.slice(list.childElementCount, list.childElementCount + SHOWN_AT_ONCE);
     list.append(...next.map(({ rollout }) => make("li", {}, rowLink(rollout))));
-    if (list.childElementCount === found.length) watcher.disconnect();
+    watcher.disconnect();
+    if (list.childElementCount < found.length) watcher.observe(end); // anew: it tells of changes, and may miss that the end left
   };
   const watcher = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && grow());
   document.getElementById("list").replaceChildren(list, end);
   document.getElementById("count").textContent = found.length === 1 ? "1 rollout." : `${number(found.length)} rollouts.`;
   grow();
-  watcher.observe(end);
 }
 
 function rowLink(rollout) {

@@ -1,0 +1,46 @@
+"""What every trace says of its run and its task, beside what happened in it."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from pytest_repoagent.suites import Task
+from pytest_repoagent.testrun.base import Runner
+
+if TYPE_CHECKING:
+    from pytest_repoagent.engine import Engine
+
+
+def run_facts(engine: Engine, runner: Runner) -> dict[str, Any]:
+    """The field ``run`` of ``run_start`` (see :mod:`pytest_repoagent.trace`)."""
+    suite = engine.suite
+    return {
+        "started_at": engine.started_at,
+        "settings": engine.settings.recorded(),
+        "settings_hash": engine.settings_hash,
+        "suite": suite.name,
+        "suite_sha256": suite.sha256,
+        "split": suite.split,
+        "source": suite.source,
+        "commit": suite.commit,
+        "versions": dict(_versions()),
+        "runner": runner.name,
+        "sandbox": runner.sandbox,
+    }
+
+
+def task_facts(task: Task) -> dict[str, Any]:
+    """The field ``task`` of ``run_start``."""
+    return {
+        "family": task.family,
+        "metadata": task.metadata.model_dump(),
+        "expected_files": list(task.expected_files),
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {"pytest_repoagent": version("pytest-repoagent"), "python": platform.python_version()}

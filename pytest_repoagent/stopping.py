@@ -1,0 +1,64 @@
+"""Ending a session before its time: the sign that each of its processes heeds between two calls of a model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_repoagent.models.base import Conversation, Reply
+from pytest_repoagent.protocol.actions import Message
+
+
+class Stopped(BaseException):
+    """The session ends before its time: a rollout in flight is left as it is, unfinished."""
+
+
+class StopSign:
+    """Says in every process of a session that it ends before its time."""
+
+    def __init__(self, path: Path) -> None:
+        """The sign is the file ``path``."""
+        self._path = path
+        self._seen = threading.Event()
+
+    def put_up(self) -> None:
+        """Say it."""
+        if not self.is_up:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch()
+            self._seen.set()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether somebody said it."""
+        if not self._seen.is_set() and self._path.exists():
+            self._seen.set()
+        return self._seen.is_set()
+
+    def heed(self) -> None:
+        """Go on only while nobody said it.
+
+        Raises:
+            Stopped: somebody did.
+        """
+        if self.is_up:
+            raise Stopped
+
+
+@dataclass(frozen=True)
+class Stoppable:
+    """A conversation that ends where the session does."""
+
+    conversation: Conversation
+    stop: StopSign
+
+    def reply(self, messages: Sequence[Message]) -> Reply:
+        """The conversation's reply.
+
+        Raises:
+            Stopped: the session ends before its time.
+        """
+        self.stop.heed()
+        return self.conversation.reply(messages)
