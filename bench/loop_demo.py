@@ -7,6 +7,7 @@ of a million parameters shows nothing about repairing programs.
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -17,10 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loop_model import Shape, make
-from loop_words import reword
 
 FOLDER = Path(".repoagent/loop-demo")
-TEACHERS = ("oracle", "repair")
+TEACHERS = ("oracle", "repair", "novice:repair@0.3")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2")
 FOR_PROTOCOL = ("--no-require-success", "--val-fraction=0")
 REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
@@ -28,14 +28,13 @@ REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything: options of the commands, copies of each row in other words, and the model's shape."""
+    """How much of everything: options of the commands, and the model's shape."""
 
-    traces: str = "--rollouts=6 --paraphrase=10 --max-iters=4"
-    copies: int = 24
+    traces: str = "--rollouts=6 --paraphrase=10 --max-iters=6"
     shape: Shape = field(default_factory=Shape)
-    evaluation: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=400"
-    sft: str = "--epochs=2 --learning-rate=3e-3 --batch-size=2"
-    branch: str = "--samples=2 --max-states=150 --temperature=0.7 --max-tokens=400"
+    evaluation: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=1000"
+    sft: str = "--epochs=8 --learning-rate=3e-3 --batch-size=2"
+    branch: str = "--samples=2 --max-states=100 --temperature=0.7 --max-tokens=1000"
     dpo: str = "--epochs=1 --learning-rate=1e-4 --batch-size=4"
 
 
@@ -105,10 +104,10 @@ def run(folder: Path, size: Size) -> str:
     stages.run("traces", *PYTEST, *models, "--suite=minibugs_train", store, *size.traces.split(), failures=True)
     build("sft", data, *models, "--unit=trajectory", "--fail-weight=1", "--max-per-slot=0")
     with stages.timed("make base"):
-        words = reword(data / "train.jsonl", folder / "words.jsonl", size.copies, seed=0)
-        parameters = make(words, base, size.shape, seed=0)
+        rows = (json.loads(line)["messages"] for line in (data / "train.jsonl").open(encoding="utf-8"))
+        parameters = make([[message["content"] for message in row] for row in rows], base, size.shape, seed=0)
     evaluate(base)
-    train("sft", folder / "words.jsonl", base, sft, size.sft)
+    train("sft", data, base, sft, size.sft)
     evaluate(sft)
     student = ("--student={model}", "--concurrency=2", store, *size.branch.split())
     served("branch", sft, *REPOAGENT, "build", "branch", *teachers, *student)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
+
+from pytest_repoagent.protocol.actions import TOOLS, Action, Final, ToolCall, canonical
 
 PAD, END, ROLES = "<|pad|>", "<|end|>", ["<|system|>", "<|user|>", "<|assistant|>"]
 TEMPLATE = (
@@ -69,8 +72,19 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
     return int(model.num_parameters())
 
 
+def spellings() -> list[str]:
+    """What the protocol writes between the values of an action: the openings, the joints and the closings."""
+    text, number = "~", 7
+    actions: list[Action] = [Final(text, ({"path": text, "description": text},) * n) for n in (0, 1, 2)]
+    for tool in TOOLS:
+        args: dict[str, str | int] = {name: text if kind is str else number for name, kind in tool.args.items()}
+        actions += [ToolCall(tool.name, args), ToolCall(tool.name, {**args, "thought": text})]
+    pieces = (piece for action in actions for piece in re.split(f"{text}|{number}", canonical(action)))
+    return list(dict.fromkeys(pieces))
+
+
 def _tokenizer(system: str, texts: Iterable[str], shape: Shape) -> PreTrainedTokenizerFast:
-    """Byte-level BPE; the system prompt, the same in every conversation, is one token."""
+    """Byte-level BPE; the system prompt, the same in every conversation, and each of ``spellings`` is one token."""
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -85,7 +99,7 @@ def _tokenizer(system: str, texts: Iterable[str], shape: Shape) -> PreTrainedTok
         vocab_size=shape.vocabulary, initial_alphabet=alphabet, special_tokens=special, show_progress=False
     )
     raw.train_from_iterator(texts, trainer)
-    raw.add_tokens([AddedToken(system, normalized=False)])
+    raw.add_tokens([AddedToken(text, normalized=False) for text in (system, *spellings())])
     return PreTrainedTokenizerFast(
         tokenizer_object=raw,
         pad_token=PAD,

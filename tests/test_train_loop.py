@@ -20,7 +20,6 @@ def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypat
 
     size = Size(
         traces="--rollouts=1 --paraphrase=10 --max-iters=3 -k split_cents",
-        copies=2,
         shape=Shape(vocabulary=500, layers=2, width=64),
         evaluation="--rollouts=1 --max-iters=2 --max-tokens=16 -k caesar_shift",
         sft="--epochs=1 --learning-rate=1e-3 --batch-size=4",
