@@ -20,7 +20,9 @@ from pathlib import Path
 from loop_model import Shape, make
 
 FOLDER = Path(".repoagent/loop-demo")
-TEACHERS = ("oracle", "repair", "novice:repair@0.3")
+TEACHERS = ("oracle", "repair")
+NOVICES = ("novice:oracle@0.5", "novice:repair@0.5")
+"""The teachers with every second message spoiled: each action is shown after any other, and after a refusal."""
 PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2")
 FOR_PROTOCOL = ("--no-require-success", "--val-fraction=0")
 REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
@@ -30,12 +32,14 @@ REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 class Size:
     """How much of everything: options of the commands, and the model's shape."""
 
-    traces: str = "--rollouts=6 --paraphrase=10 --max-iters=6"
+    traces: str = "--rollouts=4 --paraphrase=10 --max-iters=6"
     shape: Shape = field(default_factory=Shape)
-    evaluation: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=1000"
-    sft: str = "--epochs=8 --learning-rate=3e-3 --batch-size=2"
-    branch: str = "--samples=2 --max-states=100 --temperature=0.7 --max-tokens=1000"
-    dpo: str = "--epochs=1 --learning-rate=1e-4 --batch-size=4"
+    evaluation: str = "--paraphrase=10 --max-iters=6 --max-tokens=400"
+    sft: str = "--epochs=2 --learning-rate=3e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2"
+    practice: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
+    branch: str = "--samples=2 --max-states=60 --temperature=0.7 --max-tokens=400"
+    pairs: str = "--mix=same_state=0.3,corruption=0.7 --corruptions=2 --max-pairs=240"
+    dpo: str = "--learning-rate=3e-4 --batch-size=4"
 
 
 class Stages:
@@ -84,8 +88,8 @@ def run(folder: Path, size: Size) -> str:
     stages = Stages(folder)
     base, sft, dpo, data, pairs = (folder / name for name in ("base", "sft", "dpo", "data", "pairs"))
     store = f"--store={folder / 'store.duckdb'}"
-    teachers = (*(f"--teacher={name}" for name in TEACHERS), "--no-require-success")
-    models = tuple(f"--model={name}" for name in TEACHERS)
+    teachers = tuple(f"--teacher={name}" for name in TEACHERS)
+    models = tuple(f"--model={name}" for name in (*TEACHERS, *NOVICES))
 
     def served(stage: str, model: Path, *command: str) -> None:
         stages.run(stage, *REPOAGENT, "serve", str(model), "--run", shlex.join(command), failures=True)
@@ -109,9 +113,12 @@ def run(folder: Path, size: Size) -> str:
     evaluate(base)
     train("sft", data, base, sft, size.sft)
     evaluate(sft)
-    student = ("--student={model}", "--concurrency=2", store, *size.branch.split())
+    practice = ("--model={model}", "--tag=practice", "--suite=minibugs_train", store, *size.practice.split())
+    served("practice", sft, *PYTEST, *practice)
+    student = ("--student={model}", "--concurrency=2", "--no-require-success", store, *size.branch.split())
     served("branch", sft, *REPOAGENT, "build", "branch", *teachers, *student)
-    build("preferences", pairs, *teachers[:-1], "--mix=same_state,student_best_worst", "--max-length-bias=1")
+    mistakes = ("--like-model=openai:sft", "--max-length-bias=1", *size.pairs.split())
+    build("preferences", pairs, *teachers, *mistakes)
     train("dpo", pairs, sft, dpo, size.dpo)
     evaluate(dpo)
     compared = [
