@@ -1,8 +1,8 @@
-"""The whole loop, offline: a small model made from nothing learns the protocol (``make loop-demo``).
+"""The whole loop, offline: a small model made from nothing learns the protocol. What came of it: docs/loop-demo.md.
 
-Teachers' traces on training tasks, SFT, replies of the student at the teachers' states, preference pairs, DPO; and an
-evaluation on held-out tasks over HTTP before, between and after. It shows that data, masks and loop are right. A model
-of a million parameters shows nothing about repairing programs.
+Teachers' traces on training tasks, SFT, the student's own rollouts and its replies at the teachers' states, preference
+pairs, DPO; and an evaluation on held-out tasks over HTTP before, between and after. It is about data, masks and loop. A
+model of a million parameters shows nothing about repairing programs.
 """
 
 from __future__ import annotations
