@@ -25,11 +25,18 @@ tokens in a file and in a JSON string."""
 
 @dataclass(frozen=True)
 class Shape:
-    """How large the model is; convolutions and attention in turn learn to copy sooner than attention alone."""
+    """How large the model is.
+
+    Attributes:
+        vocabulary: tokens, but for those of the protocol.
+        reach: tokens that a convolution sees: from after a path back to the name of the tool. With three, which
+            argument follows is learned from the number of the turn, and is wrong where turns come in another order.
+    """
 
     vocabulary: int = 2048
     layers: int = 4
     width: int = 128
+    reach: int = 16
     context: int = 4096
 
 
@@ -58,6 +65,7 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
             layer_types=["conv", "full_attention"] * (shape.layers // 2),
             num_attention_heads=shape.width // 32,
             num_key_value_heads=shape.width // 32,
+            conv_L_cache=shape.reach,
             max_position_embeddings=shape.context,
             initializer_range=0.05,
             tie_word_embeddings=True,
