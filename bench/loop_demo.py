@@ -39,7 +39,7 @@ class Size:
     practice: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
     branch: str = "--samples=2 --max-states=60 --temperature=0.7 --max-tokens=400"
     pairs: str = "--mix=same_state=0.3,corruption=0.7 --corruptions=2 --max-pairs=240"
-    dpo: str = "--learning-rate=3e-4 --batch-size=4"
+    dpo: str = "--learning-rate=1e-4 --batch-size=4"
 
 
 class Stages:
