@@ -78,8 +78,8 @@ class Stages:
 
     def table(self) -> str:
         """The seconds of each stage, in Markdown."""
-        rows = [("stage", "seconds"), ("---", "---:"), *self._seconds.items(), ("all", sum(self._seconds.values()))]
-        return "\n".join(f"| {stage} | {s if isinstance(s, str) else round(s)} |" for stage, s in rows)
+        rows = [*self._seconds.items(), ("all", sum(self._seconds.values()))]
+        return "\n".join(["| stage | seconds |", "| --- | ---: |", *(f"| {stage} | {s:.0f} |" for stage, s in rows)])
 
 
 def run(folder: Path, size: Size) -> str:

@@ -11,7 +11,7 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
-from pytest_repoagent.protocol.actions import TOOLS, Action, Final, ToolCall, canonical
+from pytest_repoagent.protocol.actions import TOOLS, Action, Change, Final, ToolCall, canonical
 
 PAD, END, ROLES = "<|pad|>", "<|end|>", ["<|system|>", "<|user|>", "<|assistant|>"]
 TEMPLATE = (
@@ -83,7 +83,8 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
 def spellings() -> list[str]:
     """What the protocol writes between the values of an action: the openings, the joints and the closings."""
     text, number = "~", 7
-    actions: list[Action] = [Final(text, ({"path": text, "description": text},) * n) for n in (0, 1, 2)]
+    change: Change = {"path": text, "description": text}
+    actions: list[Action] = [Final(text, (change,) * n) for n in (0, 1, 2)]
     for tool in TOOLS:
         args: dict[str, str | int] = {name: text if kind is str else number for name, kind in tool.args.items()}
         actions += [ToolCall(tool.name, args), ToolCall(tool.name, {**args, "thought": text})]
