@@ -15,7 +15,7 @@ test: $(VENV)/.dev
 
 # Train tiny models and serve them, in a virtual environment of its own: it holds torch.
 test-train: $(TRAIN_VENV)/.installed
-	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py $(ARGS)
+	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py tests/test_train_loop.py $(ARGS)
 
 # Kill processes of runs at random, KILLS times (about three seconds each), and see that nothing is lost.
 chaos: $(VENV)/.dev

@@ -64,8 +64,6 @@ def run(args: argparse.Namespace, method: Method) -> bool:
 
     _quieten()
     data = load(args.data, method)
-    if data.trajectories:
-        raise UsageError(f"the rows of {args.data} are whole rollouts, which only Together trains; use --unit step")
     gpus, shared = torch.cuda.device_count(), PartialState().num_processes
     if gpus > 1 and shared == 1 and not args.dry_run:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from train_kit import TURN_END, Tiny
 from tune_kit import ACTION, pairs_file, row, sft_file
 
 from pytest_repoagent.cli import main
+from pytest_repoagent.errors import UsageError
 
 pytestmark = train_kit.pytestmark
 
@@ -91,6 +93,40 @@ def test_the_loss_is_on_the_answer_and_its_end_and_nothing_else(tiny: Tiny, plac
         f"<|user|>[tool_result]\n\U0001f600{TURN_END}<|assistant|>{ACTION}{TURN_END}"
     )
     assert found["weight"] == 0.3
+
+
+def read_rollout(place: Path, tokenizer: Any, weights: tuple[int, int]) -> dict[str, Any]:
+    """A row of a rollout with two actions, as it is trained; the weights say which actions are to be learned."""
+    from builders.local.chat import Chat
+    from builders.local.data import Bound, read
+    from builders.tuning.data import load
+
+    messages = [{"role": "system", "content": "s", "weight": 0}]
+    for text, weight in zip((f"{ACTION} ", ACTION), weights, strict=True):
+        messages.append({"role": "user", "content": "[tool_result]\nA", "weight": 0})
+        messages.append({"role": "assistant", "content": text, "weight": weight})
+    (place / "rollout.jsonl").write_text(json.dumps({"messages": messages}))
+    [found] = read(load(place / "rollout.jsonl", "sft").train, "sft", Chat(tokenizer, "m"), Bound(None, None)).rows
+    return found
+
+
+@pytest.mark.parametrize(
+    ("weights", "learned"),
+    [((1, 1), f"{ACTION} {TURN_END}{ACTION}{TURN_END}"), ((1, 0), f"{ACTION} {TURN_END}"), ((0, 1), ACTION + TURN_END)],
+)
+def test_each_marked_action_of_a_rollout_is_learned(
+    tiny: Tiny, place: Path, weights: tuple[int, int], learned: str
+) -> None:
+    found = read_rollout(place, tiny.tokenizer, weights)
+    with_loss = [given for given, label in zip(found["input_ids"], found["labels"], strict=True) if label != -100]
+    assert tiny.tokenizer.decode(with_loss) == learned
+
+
+def test_a_template_that_changes_past_turns_takes_no_rollouts(tiny: Tiny, place: Path) -> None:
+    changed = copy.deepcopy(tiny.tokenizer)
+    changed.chat_template = train_kit.TEMPLATE.replace("{{ m.content }}", "{{ m.content | trim }}")
+    with pytest.raises(UsageError, match=r"rollout.jsonl:1: .*--unit step"):
+        read_rollout(place, changed, (1, 1))
 
 
 def test_a_row_counts_as_much_as_its_weight(tiny: Tiny, place: Path) -> None:
@@ -253,14 +289,6 @@ def test_a_row_longer_than_the_model_reads_is_an_error_and_never_cut(place: Path
     assert sft("--max-length", "65") == 0
     assert "7 rows of at most 60 tokens; 1 longer than 65 were left out" in capsys.readouterr().out
     assert record("tuned")["rows_left_out"] == 1
-
-
-def test_other_turns_than_the_last_are_refused(capsys: Caught) -> None:
-    rows = [json.loads(line) for line in Path("train.jsonl").read_text().splitlines()]
-    rows[1]["messages"] += [{"role": "user", "content": "x", "weight": 0}, rows[1]["messages"][-1]]
-    Path("train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
-    assert sft() == 4
-    assert "train.jsonl:2: more or other messages than the last are to be learned" in capsys.readouterr().err
 
 
 def test_pairs_of_other_weights_are_refused(capsys: Caught) -> None:

@@ -95,14 +95,25 @@ _Columns = tuple[dict[str, Any], list[int], int]
 def _sft(row: dict[str, Any], chat: Chat) -> _Columns:
     messages = row["messages"]
     _refuse_tools(row, messages)
-    said = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
-    trained = [number for number in said if messages[number].get("weight", 1)]
-    if trained != [len(messages) - 1]:
-        raise UsageError("more or other messages than the last are to be learned; build the dataset with --unit step")
-    prompt, answer = chat.prompt(_plain(messages[:-1])), chat.answer(messages[-1]["content"])
-    ids = prompt + answer
-    columns = {"input_ids": ids, "labels": [_NO_LOSS] * len(prompt) + answer, "weight": float(row.get("weight", 1.0))}
-    return columns, [len(ids)], len(answer)
+    ids: list[int] = []
+    labels: list[int] = []
+    learned = 0
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant" or not message.get("weight", 1):
+            continue
+        prompt, answer = chat.prompt(_plain(messages[:number])), chat.answer(message["content"])
+        if prompt[: len(ids)] != ids:
+            raise UsageError(
+                "the model's chat template shows a past turn otherwise than it was answered, so a row can have one "
+                "target only; build the dataset with --unit step"
+            )
+        labels += [_NO_LOSS] * (len(prompt) - len(ids)) + answer
+        ids = prompt + answer
+        learned += len(answer)
+    if not learned:
+        raise UsageError("no message is to be learned")
+    columns = {"input_ids": ids, "labels": labels, "weight": float(row.get("weight", 1.0))}
+    return columns, [len(ids)], learned
 
 
 def _pair(row: dict[str, Any], chat: Chat) -> _Columns:

@@ -1,0 +1,134 @@
+"""The whole loop, offline: a small model made from nothing learns the protocol. What came of it: docs/loop-demo.md.
+
+Teachers' traces on training tasks, SFT, the student's own rollouts and its replies at the teachers' states, preference
+pairs, DPO; and an evaluation on held-out tasks over HTTP before, between and after. It is about data, masks and loop. A
+model of a million parameters shows nothing about repairing programs.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loop_model import Shape, make
+
+FOLDER = Path(".repoagent/loop-demo")
+TEACHERS = ("oracle", "repair")
+NOVICES = ("novice:oracle@0.5", "novice:repair@0.5")
+"""The teachers with every second message spoiled: each action is shown after any other, and after a refusal."""
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2")
+FOR_PROTOCOL = ("--no-require-success", "--val-fraction=0")
+REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: options of the commands, and the model's shape."""
+
+    traces: str = "--rollouts=4 --paraphrase=10 --max-iters=6"
+    shape: Shape = field(default_factory=Shape)
+    evaluation: str = "--paraphrase=10 --max-iters=6 --max-tokens=400"
+    sft: str = "--epochs=2 --learning-rate=3e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2"
+    practice: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
+    branch: str = "--samples=2 --max-states=60 --temperature=0.7 --max-tokens=400"
+    pairs: str = "--mix=same_state=0.3,corruption=0.7 --corruptions=2 --max-pairs=240"
+    dpo: str = "--learning-rate=1e-4 --batch-size=4"
+
+
+class Stages:
+    """Runs commands as a user would, keeps what they print, and takes the time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder of the logs."""
+        self._folder = folder
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count and say how long something takes."""
+        began = time.monotonic()
+        yield
+        self._seconds[stage] = time.monotonic() - began
+        print(f"{stage}: {self._seconds[stage]:.0f} s", flush=True)
+
+    def run(self, stage: str, *command: str, failures: bool = False) -> str:
+        """Run a command, and return what it printed.
+
+        Args:
+            stage: what it does; names its log.
+            command: the words.
+            failures: items of an evaluation may fail.
+
+        Raises:
+            SystemExit: it failed.
+        """
+        with self.timed(stage):
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        (self._folder / f"{stage.replace(' ', '-')}.log").write_text(done.stdout)
+        if done.returncode not in ((0, 1) if failures else (0,)):
+            raise SystemExit(f"{stage} ended with exit status {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
+    def table(self) -> str:
+        """The seconds of each stage, in Markdown."""
+        rows = [*self._seconds.items(), ("all", sum(self._seconds.values()))]
+        return "\n".join(["| stage | seconds |", "| --- | ---: |", *(f"| {stage} | {s:.0f} |" for stage, s in rows)])
+
+
+def run(folder: Path, size: Size) -> str:
+    """Run all stages; returns the comparison of the three models and the stages' times, in Markdown."""
+    folder.mkdir(parents=True)
+    stages = Stages(folder)
+    base, sft, dpo, data, pairs = (folder / name for name in ("base", "sft", "dpo", "data", "pairs"))
+    store = f"--store={folder / 'store.duckdb'}"
+    teachers = tuple(f"--teacher={name}" for name in TEACHERS)
+    models = tuple(f"--model={name}" for name in (*TEACHERS, *NOVICES))
+
+    def served(stage: str, model: Path, *command: str) -> None:
+        stages.run(stage, *REPOAGENT, "serve", str(model), "--run", shlex.join(command), failures=True)
+
+    def evaluate(model: Path) -> None:
+        how = ("--model={model}", f"--tag={model.name}", "--suite=minibugs_heldout", store, *size.evaluation.split())
+        served(f"evaluate {model.name}", model, *PYTEST, *how)
+
+    def build(what: str, out: Path, *options: str) -> None:
+        stages.run(f"build {what}", *REPOAGENT, "build", what, f"--out={out}", store, *FOR_PROTOCOL, *options)
+
+    def train(method: str, data: Path, start: Path, out: Path, options: str) -> None:
+        how = (f"--model={start}", f"--out={out}", "--full", store, *options.split())
+        stages.run(f"train {method}", *REPOAGENT, "tune", "local", method, str(data), *how)
+
+    stages.run("traces", *PYTEST, *models, "--suite=minibugs_train", store, *size.traces.split(), failures=True)
+    build("sft", data, *models, "--unit=trajectory", "--fail-weight=1", "--max-per-slot=0")
+    with stages.timed("make base"):
+        rows = (json.loads(line)["messages"] for line in (data / "train.jsonl").open(encoding="utf-8"))
+        parameters = make([[message["content"] for message in row] for row in rows], base, size.shape, seed=0)
+    evaluate(base)
+    train("sft", data, base, sft, size.sft)
+    evaluate(sft)
+    practice = ("--model={model}", "--tag=practice", "--suite=minibugs_train", store, *size.practice.split())
+    served("practice", sft, *PYTEST, *practice)
+    student = ("--student={model}", "--concurrency=2", "--no-require-success", store, *size.branch.split())
+    served("branch", sft, *REPOAGENT, "build", "branch", *teachers, *student)
+    mistakes = ("--like-model=openai:sft", "--max-length-bias=1", *size.pairs.split())
+    build("preferences", pairs, *teachers, *mistakes)
+    train("dpo", pairs, sft, dpo, size.dpo)
+    evaluate(dpo)
+    compared = [
+        stages.run(f"compare {two}", *REPOAGENT, "compare", *two.split(), store, "--format=markdown")
+        for two in ("base sft", "sft dpo")
+    ]
+    return f"{''.join(compared)}\n{parameters:,} parameters\n\n{stages.table()}\n"
+
+
+if __name__ == "__main__":
+    report = run(FOLDER, Size())
+    (FOLDER / "report.md").write_text(report)
+    print(report)

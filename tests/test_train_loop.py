@@ -1,0 +1,80 @@
+"""``bench/loop_demo.py`` runs through, here with as little of everything as can be (``make test-train``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+import train_kit
+
+from pytest_repoagent.protocol.actions import Final, ToolCall, canonical
+
+BENCH = Path(__file__).parents[1] / "bench"
+pytestmark = train_kit.pytestmark
+
+
+def test_between_values_the_protocol_is_one_token_and_no_text_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCH)
+    from loop_model import Shape, make
+    from transformers import AutoTokenizer
+
+    content = 'd = {"a": {"b": 1}}\n\tprint("\\n", r"\\d")  # \u00e9\n'
+    write = canonical(ToolCall("write_file", {"rel_path": "a.py", "content": content, "thought": '","content":"'}))
+    final = canonical(Final("s", ({"path": "a", "description": "d"}, {"path": "b", "description": "d"})))
+    make([["the system prompt\n", content, write, final]], tmp_path, Shape(vocabulary=400, layers=2, width=64), seed=0)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+
+    for text in ("the system prompt\n", content, write, final):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert len(tokenizer("the system prompt\n")["input_ids"]) == 1
+    read = canonical(ToolCall("read_file", {"rel_path": "a", "max_chars": 4}))
+    assert [tokenizer.decode([token]) for token in tokenizer(read)["input_ids"]] == [
+        '{"type":"tool_call","name":"read_file","args":{"rel_path":"',
+        "a",
+        '","max_chars":',
+        "4",
+        "}}",
+    ]
+    assert [tokenizer.decode([token]) for token in tokenizer(final)["input_ids"]] == [
+        '{"type":"final","summary":"',
+        "s",
+        '","changes":[{"path":"',
+        "a",
+        '","description":"',
+        "d",
+        '"},{"path":"',
+        "b",
+        '","description":"',
+        "d",
+        '"}]}',
+    ]
+
+
+def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCH)
+    monkeypatch.chdir(BENCH.parent)
+    from loop_demo import Size, run
+    from loop_model import Shape
+
+    size = Size(
+        traces="--rollouts=1 --paraphrase=10 --max-iters=3 -k split_cents",
+        shape=Shape(vocabulary=500, layers=2, width=64),
+        evaluation="--rollouts=1 --max-iters=2 --max-tokens=16 -k caesar_shift",
+        sft="--epochs=1 --learning-rate=1e-3 --batch-size=4",
+        branch="--samples=2 --max-states=2 --max-tokens=16",
+        practice="--rollouts=1 --max-iters=2 --max-tokens=16 -k split_cents",
+        pairs="--mix=same_state,corruption --max-pairs=8",
+        dpo="--epochs=1 --learning-rate=1e-4 --batch-size=4",
+    )
+    report = run(tmp_path / "demo", size)
+
+    assert "**sft** compared with **base**" in report
+    assert "**dpo** compared with **sft**" in report
+    with duckdb.connect(str(tmp_path / "demo/store.duckdb"), read_only=True) as store:
+        asked = store.execute("SELECT DISTINCT model FROM rollouts WHERE split = 'heldout' ORDER BY model").fetchall()
+        jobs = store.execute("SELECT method, status FROM jobs ORDER BY submitted_at").fetchall()
+    assert asked == [("openai:base",), ("openai:dpo",), ("openai:sft",)]
+    assert jobs == [("sft", "completed"), ("dpo", "completed")]
