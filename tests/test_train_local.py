@@ -160,7 +160,22 @@ def test_a_row_counts_as_much_as_its_weight(tiny: Tiny, place: Path) -> None:
 
 def test_sft_then_dpo_and_what_is_left_of_them(place: Path, capsys: Caught) -> None:
     assert sft("--epochs", "3") == 0
-    assert tune("dpo", "pairs.jsonl", "--model", "tuned", "--out", "better", *QUICK, "--learning-rate", "1e-2") == 0
+    assert (
+        tune(
+            "dpo",
+            "pairs.jsonl",
+            "--model",
+            "tuned",
+            "--out",
+            "better",
+            *QUICK,
+            "--learning-rate",
+            "1e-2",
+            "--epochs",
+            "6",
+        )
+        == 0
+    )
     first, second = record("tuned"), record("better")
     assert (first["rows"], first["steps"], first["rows_left_out"]) == (8, 6, 0)
     assert first["tokens_with_loss_per_epoch"] == 8 * (len(ACTION) + 1)
@@ -212,6 +227,7 @@ def test_a_dataset_with_a_validation_file_is_evaluated_from_the_start(capsys: Ca
     shutil.copy("train.jsonl", "set/val.jsonl")
     files = {name: {"sha256": val.sha256} for name in ("train.jsonl", "val.jsonl")}
     manifest = {"format_name": "pytest-repoagent dataset", "schema": 1, "format": "together", "kind": "sft"}
+    manifest |= {"tokenizer": "about", "store": {}, "code": {}, "dropped": {}, "leakage": {}}
     Path("set/manifest.json").write_text(json.dumps({**manifest, "files": files, "flags": {"unit": "step"}}))
     assert sft("--n-evals", "2", data="set") == 0
     assert capsys.readouterr().out.count("loss on the validation file") == 3
