@@ -116,7 +116,8 @@ def respond(body: dict[str, Any]) -> Answer:
     return counted(LIST if len(body["messages"]) == 2 else FINAL, delay_s=0.02)
 
 
-@pytest.mark.parametrize(("n", "k"), [("-n0", 4), ("-n2", 1)])
+@EACH_PROCESS
+@pytest.mark.parametrize("k", [1, 4])
 def test_a_run_keeps_its_budget_and_the_rest_is_made_with_a_higher_one(
     pytester: pytest.Pytester, n: str, k: int
 ) -> None:
