@@ -21,6 +21,7 @@ import pytest
 
 from pytest_repoagent import bundled, output, registry
 from pytest_repoagent.budget import Bounds
+from pytest_repoagent.capture import OutputPlugin
 from pytest_repoagent.engine import Engine
 from pytest_repoagent.errors import ModelConfigError, RepoAgentError, UsageError
 from pytest_repoagent.gate.rules import rules_of
@@ -122,7 +123,7 @@ def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
 def _run_items(config: pytest.Config, engine: Engine, process: str) -> None:
     config.pluginmanager.register(_Plan(engine, process), "repoagent-plan")
     if (engine.settings.concurrency or 1) > 1:
-        config.pluginmanager.register(output.OutputPlugin(config), "repoagent-output")
+        config.pluginmanager.register(OutputPlugin(config), "repoagent-output")
 
 
 def _adopt(config: pytest.Config, engine: Engine) -> None:
