@@ -18,14 +18,14 @@ class Stopped(BaseException):
 class StopSign:
     """Says in every process of a session that it ends before its time."""
 
-    def __init__(self, path: Path) -> None:
-        """The sign is the file ``path``."""
+    def __init__(self, path: Path | None) -> None:
+        """The sign is the file ``path``; None is for a process that is ended from outside."""
         self._path = path
         self._seen = threading.Event()
 
     def put_up(self) -> None:
         """Say it."""
-        if not self.is_up:
+        if self._path is not None and not self.is_up:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch()
             self._seen.set()
@@ -33,7 +33,7 @@ class StopSign:
     @property
     def is_up(self) -> bool:
         """Whether somebody said it."""
-        if not self._seen.is_set() and self._path.exists():
+        if self._path is not None and not self._seen.is_set() and self._path.exists():
             self._seen.set()
         return self._seen.is_set()
 
