@@ -1,0 +1,80 @@
+"""This process' connection to Ray: a cluster that is there already, or a Ray of this machine for as long as the run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_repoagent.errors import UsageError
+
+_REACH_S = 5.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What this process is connected to; there is one connection a process.
+
+    Attributes:
+        ray: the module.
+        address: ``HOST:PORT`` of the cluster's head.
+        own: whether it was started for this run.
+    """
+
+    ray: Any
+    address: str
+    own: bool
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Those that are alive and have CPUs, as :func:`ray.nodes` describes them."""
+        return [node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+
+    @property
+    def cpus(self) -> float:
+        """Of all nodes together."""
+        return float(sum(node["Resources"]["CPU"] for node in self.nodes()))
+
+    def close(self) -> None:
+        """Leave the cluster, with all that this process has it do; stop it where it was started for this run."""
+        self.ray.shutdown()
+
+
+def connect(address: str | None) -> Cluster:
+    """Join the cluster at ``address``, else the one at ``$RAY_ADDRESS``, else start a Ray of this machine.
+
+    Raises:
+        UsageError: Ray is not installed, or the cluster cannot be joined from here.
+    """
+    os.environ.setdefault("RAY_task_oom_retries", "3")  # Ray reads it when imported; its default is to go on forever
+    try:
+        import ray
+    except ImportError:
+        raise UsageError(
+            "--engine=ray needs the extra `ray`: pip install 'pytest-repoagent[ray]' on every machine of the cluster"
+        ) from None
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    if address not in (None, "auto"):
+        _reach(address)
+    try:
+        ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        what = "no Ray can be started here" if address is None else f"--ray-address={address} cannot be joined"
+        raise UsageError(f"{what}: {reason}") from error
+    return Cluster(ray, ray.get_runtime_context().gcs_address, own=address is None)
+
+
+def _reach(address: str) -> None:
+    """Find out quickly what Ray would take a minute for."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        raise UsageError(
+            f"--ray-address={address} is none that can be joined: give HOST:PORT of the cluster's head, or auto, "
+            f"on a machine of the cluster"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
+    except OSError as error:
+        raise UsageError(f"--ray-address={address} cannot be reached: {error.strerror or error}") from None
