@@ -102,24 +102,7 @@ def begun(pytester: pytest.Pytester) -> list[str]:
     return [path.name for path in (pytester.path / "begun").glob("*")]
 
 
-@needs_ray
-def test_a_node_is_killed_half_way_and_every_rollout_is_there_once(pytester: pytest.Pytester, cluster: Any) -> None:
-    own_models(pytester)
-    lost = cluster.add_node(num_cpus=2)
-    session = start(pytester, f"--ray-address={cluster.address}", "--model=mine:steady", "--rollouts=6")
-    traces = pytester.path / ".repoagent/traces"
-    assert eventually(lambda: any(name.startswith(lost.node_id) for name in begun(pytester)))
-    assert eventually(lambda: len(begun(pytester)) >= 12)
-    cluster.remove_node(lost, allow_graceful=False)
-    out, _ = session.communicate(timeout=120)
-    assert session.returncode == 0, out
-    assert "concurrency 6; on Ray, nodes 3, CPUs 6" in out
-    assert "24 passed" in out
-    assert stored(pytester, "SELECT count(*), count(DISTINCT (task_id, rollout)), max(attempt) FROM rollouts") == [
-        (24, 24, 0)
-    ]
-    assert len(list(traces.glob("*/*.jsonl"))) == 24
-    assert len(begun(pytester)) > 24
+# These two come first: they look for processes left behind, and the cluster of the others starts some when it likes.
 
 
 @needs_ray
@@ -159,6 +142,26 @@ def test_ctrl_c_leaves_no_process_behind(pytester: pytest.Pytester) -> None:
 
 
 @needs_ray
+def test_a_node_is_killed_half_way_and_every_rollout_is_there_once(pytester: pytest.Pytester, cluster: Any) -> None:
+    own_models(pytester)
+    lost = cluster.add_node(num_cpus=2)
+    session = start(pytester, f"--ray-address={cluster.address}", "--model=mine:steady", "--rollouts=6")
+    traces = pytester.path / ".repoagent/traces"
+    assert eventually(lambda: any(name.startswith(lost.node_id) for name in begun(pytester)))
+    assert eventually(lambda: len(begun(pytester)) >= 12)
+    cluster.remove_node(lost, allow_graceful=False)
+    out, _ = session.communicate(timeout=120)
+    assert session.returncode == 0, out
+    assert "concurrency 6; on Ray, nodes 3, CPUs 6" in out
+    assert "24 passed" in out
+    assert stored(pytester, "SELECT count(*), count(DISTINCT (task_id, rollout)), max(attempt) FROM rollouts") == [
+        (24, 24, 0)
+    ]
+    assert len(list(traces.glob("*/*.jsonl"))) == 24
+    assert len(begun(pytester)) > 24
+
+
+@needs_ray
 def test_a_rollout_whose_worker_always_dies_is_trouble_and_costs_no_other_one(
     pytester: pytest.Pytester, cluster: Any
 ) -> None:
@@ -167,7 +170,7 @@ def test_a_rollout_whose_worker_always_dies_is_trouble_and_costs_no_other_one(
     result.assert_outcomes(passed=3, errors=1)
     rows = stored(pytester, "SELECT task_id, cause, error FROM rollouts WHERE outcome = 'infrastructure_error'")
     assert [row[:2] for row in rows] == [("tiny/beta", "infrastructure")]
-    assert "its Ray worker was lost 4 times" in rows[0][2]
+    assert "Ray could not get it made, with 3 retries: " in rows[0][2]
     assert stored(pytester, "SELECT count(*) FROM rollouts") == [(4,)]
 
 
@@ -216,7 +219,7 @@ def test_a_part_that_cannot_be_sent_is_a_usage_error_that_names_it(pytester: pyt
     make_project(pytester)
     with (pytester.path / "conftest.py").open("a") as file:
         file.write(
-            "import threading\nlock = threading.Lock()\n"
+            "\nimport threading\nlock = threading.Lock()\n"
             "def pytest_repoagent_models(): return {'locked': lambda name, context: lock and Fake(name)}\n"
         )
     result = run(pytester, *on(cluster), "--model=locked:x")

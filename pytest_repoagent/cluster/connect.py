@@ -11,6 +11,7 @@ from typing import Any
 from pytest_repoagent.errors import UsageError
 
 _REACH_S = 5.0
+_REASON_CHARS = 400
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,13 @@ def connect(address: str | None) -> Cluster:
     try:
         ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        what = "no Ray can be started here" if address is None else f"--ray-address={address} cannot be joined"
-        raise UsageError(f"{what}: {reason}") from error
+        reason = " ".join(str(error).split())[:_REASON_CHARS] or type(error).__name__
+        if address is None:
+            raise UsageError(f"no Ray can be started on this machine: {reason}") from error
+        raise UsageError(
+            f"--ray-address={address} cannot be joined from here: {reason}; pytest must run on a machine of the "
+            f"cluster, with its versions of Python and Ray"
+        ) from error
     return Cluster(ray, ray.get_runtime_context().gcs_address, own=address is None)
 
 

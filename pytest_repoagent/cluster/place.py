@@ -219,4 +219,4 @@ def _trouble(error: RayError) -> Exception:
     if isinstance(error, RayTaskError):
         cause = error.cause
         return cause if isinstance(cause, RepoAgentError) else InfrastructureError(f"its Ray task failed: {error}")
-    return InfrastructureError(f"its Ray worker was lost {_RETRIES + 1} times, in the end so: {error}")
+    return InfrastructureError(f"Ray could not get it made, with {_RETRIES} retries: {error}")

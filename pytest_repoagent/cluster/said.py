@@ -33,7 +33,7 @@ def heard(log_level: int) -> Iterator[Callable[[], Said]]:
     """Give what was said so far inside the block; ``log_level`` is the root logger's there."""
     stdout, stderr = io.StringIO(), io.StringIO()
     records: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    handler = QueueHandler(records)  # type: ignore[arg-type]  # all it does is put_nowait
+    handler = QueueHandler(records)
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)
