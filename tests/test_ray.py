@@ -95,6 +95,7 @@ def on(cluster: Any) -> tuple[str, str]:
 
 def start(pytester: pytest.Pytester, *args: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "pytest", *eval_kit.COMMON, "--engine=ray", QUICK, *args, "test_items.py"]
+    command += ["--import-mode=importlib"]  # so that no worker finds the conftest on the way that Python looks
     return subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -197,10 +198,14 @@ def test_all_nodes_keep_one_budget_and_one_pace(pytester: pytest.Pytester, clust
 
 
 @needs_ray
-def test_a_node_judges_with_the_files_that_it_was_sent(pytester: pytest.Pytester, cluster: Any) -> None:
-    make_project(pytester)
-    run(pytester, *on(cluster), "--model=oracle", "--require-pass").assert_outcomes(passed=4)
+def test_a_node_judges_with_the_files_that_it_was_sent(
+    pytester: pytest.Pytester, cluster: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    make_project(pytester, ("iota", "kappa"))
+    run(pytester, *on(cluster), "--model=oracle", "--require-pass").assert_outcomes(passed=2)
     assert stored(pytester, "SELECT DISTINCT success, runner FROM rollouts") == [(True, "warm")]
+    sent = "cache*/pytest-repoagent/sent/*/python_programs/*.py"
+    assert {"iota.py", "kappa.py"} <= {path.name for path in tmp_path_factory.getbasetemp().glob(sent)}
 
 
 @needs_ray
