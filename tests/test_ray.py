@@ -129,16 +129,21 @@ def test_a_ray_of_its_own_serves_all_processes_and_is_gone_at_the_end(pytester: 
 
 
 @needs_ray
-def test_ctrl_c_leaves_no_process_behind(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+def test_a_session_that_is_ended_leaves_no_process_behind(pytester: pytest.Pytester, kill: signal.Signals) -> None:
     adopt_orphans()
     before = set(descendants(os.getpid()))
     own_models(pytester)
     session = start(pytester, "--model=mine:endless", "--concurrency=2")
     assert eventually(lambda: len(begun(pytester)) == 2, timeout_s=60)
-    os.killpg(session.pid, signal.SIGINT)
-    out, _ = session.communicate(timeout=60)
-    assert session.returncode == 2, out
-    assert "did not run, the session was stopped" in out
+    if kill == signal.SIGINT:
+        os.killpg(session.pid, kill)
+        out, _ = session.communicate(timeout=60)
+        assert session.returncode == 2, out
+        assert "did not run, the session was stopped" in out
+    else:
+        session.send_signal(kill)
+        assert session.wait(timeout=60) == -kill
     assert all_die(set(descendants(os.getpid())) - before)
 
 

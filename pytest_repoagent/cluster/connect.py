@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +23,10 @@ class Cluster:
     Attributes:
         ray: the module.
         address: ``HOST:PORT`` of the cluster's head.
-        own: whether it was started for this run.
     """
 
     ray: Any
     address: str
-    own: bool
 
     def nodes(self) -> list[dict[str, Any]]:
         """Those that are alive and have CPUs, as :func:`ray.nodes` describes them."""
@@ -58,6 +58,7 @@ def connect(address: str | None) -> Cluster:
     address = address or os.environ.get("RAY_ADDRESS") or None
     if address not in (None, "auto"):
         _reach(address)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address or "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
@@ -68,7 +69,10 @@ def connect(address: str | None) -> Cluster:
             f"--ray-address={address} cannot be joined from here: {reason}; pytest must run on a machine of the "
             f"cluster, with its versions of Python and Ray"
         ) from error
-    return Cluster(ray, ray.get_runtime_context().gcs_address, own=address is None)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # with Ray's own it would only end the item that runs
+    return Cluster(ray, ray.get_runtime_context().gcs_address)
 
 
 def _reach(address: str) -> None:

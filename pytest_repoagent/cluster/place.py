@@ -50,6 +50,7 @@ class RayPlace:
         self._calling = threading.RLock()
         self._closed = False
         self._make = ray.remote(node.make)
+        self._desk: Any = None
         self._kit: Any = None
         self._sent: dict[TaskFiles, SentFiles] = {}
         self.sandbox = ""
@@ -138,8 +139,8 @@ class RayPlace:
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
             in_flight = self._workshop.run.settings.concurrency or 1
             options = {"num_cpus": 0, "max_restarts": -1, "max_concurrency": in_flight + 1, "scheduling_strategy": here}
-            desk = ray.remote(Desk).options(**options).remote(self._workshop.run)
-            self._kit = ray.put(node.Kit(self._workshop.run, _sendable(self._workshop.registry), desk))
+            self._desk = ray.remote(Desk).options(**options).remote(self._workshop.run)
+            self._kit = ray.put(node.Kit(self._workshop.run, _sendable(self._workshop.registry), self._desk))
         return self._kit
 
     def _files(self, task: Task) -> SentFiles:
