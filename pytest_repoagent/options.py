@@ -48,7 +48,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("engine", "where rollouts are made: local, in pytest's own processes, or ray (default: local)"),
     Option(
         "ray-address",
-        "with --engine=ray, HOST:PORT of a cluster's head (default: $RAY_ADDRESS, else a Ray of this machine)",
+        "with --engine=ray, HOST:PORT of a cluster's head, or auto (default: $RAY_ADDRESS, else a Ray of this machine)",
         {"metavar": "ADDRESS"},
     ),
     Option("seed", "seed of rollout 0; rollout i uses SEED+i (default: 0)", {"metavar": "SEED"}),

@@ -130,7 +130,7 @@ def _use_ray(config: pytest.Config, engine: Engine) -> None:
     from pytest_repoagent.cluster.connect import connect
 
     cluster = connect(engine.settings.ray_address)
-    from pytest_repoagent.cluster.place import RayPlace
+    from pytest_repoagent.cluster.place import RayPlace  # it imports Ray, of which connect() has made sure
 
     engine.change(ray_address=cluster.address)
     modules = [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType)]

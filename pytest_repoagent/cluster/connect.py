@@ -67,12 +67,18 @@ def connect(address: str | None) -> Cluster:
             raise UsageError(f"no Ray can be started on this machine: {reason}") from error
         raise UsageError(
             f"--ray-address={address} cannot be joined from here: {reason}; pytest must run on a machine of the "
-            f"cluster, with its versions of Python and Ray"
+            f"cluster, with its versions of Python and Ray, and with RAY_AUTH_MODE=token where it wants a token, "
+            f"which --ray-address=auto finds out"
         ) from error
     finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_sigterm)  # with Ray's own it would only end the item that runs
+        _end_on_sigterm(on_sigterm if address else signal.default_int_handler)
     return Cluster(ray, ray.get_runtime_context().gcs_address)
+
+
+def _end_on_sigterm(handler: Any) -> None:
+    """Take SIGTERM back from Ray, with whose handler it ends the running item only; a Ray of ours is ended in order."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _reach(address: str) -> None:

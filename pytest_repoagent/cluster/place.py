@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import NodeDiedError, RayError, RayTaskError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pytest_repoagent.cluster import node
@@ -65,11 +65,10 @@ class RayPlace:
             UsageError: there are none, a node has another version of this package, a part cannot be sent to it, or a
                 model or the test runner cannot be used on it.
         """
-        nodes = self._cluster.nodes()
-        if not nodes:
-            raise UsageError(f"the Ray cluster at {self._cluster.address} has no node with a CPU: start one that has")
         here = version("pytest-repoagent")
-        there = self._on_each(nodes, _installed_function())
+        there = self._on_each(_installed_function())
+        if not there:
+            raise UsageError(f"the Ray cluster at {self._cluster.address} has no node with a CPU: start one that has")
         for name, found in there.items():
             if found != here:
                 raise UsageError(
@@ -77,7 +76,7 @@ class RayPlace:
                     f"and this machine has {here}: install the same on every machine of the cluster"
                 )
         kit = ray.put(node.Kit(self._workshop.run, _sendable(self._workshop.registry), desk=None))
-        self.sandbox = " and ".join(sorted(set(self._on_each(nodes, node.check, kit).values())))
+        self.sandbox = " and ".join(sorted(set(self._on_each(node.check, kit).values())))
 
     @property
     def where(self) -> str:
@@ -159,16 +158,18 @@ class RayPlace:
     def _cpus(self, spec: str) -> float:
         return _WAITING_CPUS if getattr(self._workshop.model(spec), "concurrency", 1) > 1 else 1
 
-    def _on_each(self, nodes: list[dict[str, Any]], function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+    def _on_each(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """What a function says on each node, by the node's name."""
         refs = {}
-        for each in nodes:
+        for each in self._cluster.nodes():
             there = NodeAffinitySchedulingStrategy(each["NodeID"], soft=False)
             refs[_name(each)] = ray.remote(function).options(num_cpus=0, scheduling_strategy=there).remote(*args)
         said = {}
         for name, ref in refs.items():
             try:
                 said[name] = ray.get(ref)
+            except (NodeDiedError, TaskUnschedulableError):  # it was lost just now, and Ray did not know
+                continue
             except RayError as error:
                 cause = getattr(error, "cause", None)
                 if isinstance(cause, UsageError):
