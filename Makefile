@@ -2,12 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 TRAIN_VENV := .venv-train
 PEERS_VENV := .venv-peers
+RAY_VENV := .venv-ray
 BIN := $(VENV)/bin
 N ?= 4
 KILLS ?= 300
 SEED ?= 0
 
-.PHONY: test test-train chaos eval lint check bench screenshots clean
+.PHONY: test test-train test-ray chaos eval lint check bench screenshots clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
@@ -16,6 +17,10 @@ test: $(VENV)/.dev
 # Train tiny models and serve them, in a virtual environment of its own: it holds torch.
 test-train: $(TRAIN_VENV)/.installed
 	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py tests/test_train_loop.py $(ARGS)
+
+# Make rollouts on clusters of Ray's own, in a virtual environment of its own: it holds Ray.
+test-ray: $(RAY_VENV)/.installed
+	$(RAY_VENV)/bin/pytest tests/test_ray.py $(ARGS)
 
 # Kill processes of runs at random, KILLS times (about three seconds each), and see that nothing is lost.
 chaos: $(VENV)/.dev
@@ -64,6 +69,12 @@ $(TRAIN_VENV)/.installed: pyproject.toml constraints.txt
 	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[train]"
 	touch $@
 
+$(RAY_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(RAY_VENV)
+	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[ray]"
+	touch $@
+
 $(PEERS_VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
@@ -71,4 +82,4 @@ $(PEERS_VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(TRAIN_VENV) $(PEERS_VENV) .repoagent
+	rm -rf $(VENV) $(TRAIN_VENV) $(PEERS_VENV) $(RAY_VENV) .repoagent

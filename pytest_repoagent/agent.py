@@ -22,7 +22,7 @@ from pytest_repoagent.rollout import Outcome
 from pytest_repoagent.secrets import redact
 from pytest_repoagent.testrun.base import Verdict
 from pytest_repoagent.tools import Tool
-from pytest_repoagent.trace import Trace
+from pytest_repoagent.trace import Events
 from pytest_repoagent.waiting import Stopwatch
 from pytest_repoagent.workspace import Refused, Workspace
 
@@ -72,7 +72,7 @@ class Agent:
         tools: Mapping[str, Tool],
         run_tests: Callable[[], Verdict],
         settings: AgentSettings,
-        trace: Trace,
+        trace: Events,
         watch: Stopwatch | None = None,
     ) -> None:
         """Begin; ``watch`` is what the rollout's time is taken with, by default all of it."""

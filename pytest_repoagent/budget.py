@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 from pytest_repoagent.errors import BudgetReached, UsageError
 from pytest_repoagent.models.base import Conversation, Reply, Usage
@@ -75,14 +76,26 @@ class Balance:
         return bounds.reached(self.usd * share, self.tokens * share)
 
 
+class AnyAccount(Protocol):
+    """Where calls are reserved and counted."""
+
+    def begin_call(self, bounds: Bounds) -> None:
+        """See :meth:`Account.begin_call`."""
+        ...
+
+    def end_call(self, usage: Usage | None, usd: float | None) -> None:
+        """See :meth:`Account.end_call`."""
+        ...
+
+
 class Account:
     """The balance of a run.
 
     A call whose process was killed stays under way until the run is resumed: it was probably paid for.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Keep the account in ``path``, which is made when first needed."""
+    def __init__(self, path: Path | None) -> None:
+        """Keep the account in ``path``, which is made when first needed; None keeps it in this process."""
         self._shared = SharedNumbers(path, len(fields(Balance)))
 
     def begin_call(self, bounds: Bounds) -> None:
@@ -132,7 +145,7 @@ class Metered:
     """A conversation whose calls go to an account, as far as there is something left in it."""
 
     conversation: Conversation
-    account: Account
+    account: AnyAccount
     bounds: Bounds
     model: str
     price_usd: tuple[float, float] | None

@@ -1,42 +1,56 @@
-"""Runs rollouts: so many at a time in this process, each at most once in a run, whichever process asks first."""
+"""Decides which rollouts run and when: so many at a time in this process, each at most once in a run."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from pytest_repoagent import output, trace
-from pytest_repoagent.agent import Agent
 from pytest_repoagent.ahead import Ahead, allow_open_files
-from pytest_repoagent.attempts import LOCKS, Attempts, digest
-from pytest_repoagent.budget import FILE as ACCOUNT
-from pytest_repoagent.budget import Account, Bounds, Metered
-from pytest_repoagent.facts import run_facts, task_facts
+from pytest_repoagent.attempts import LOCKS, Attempts
+from pytest_repoagent.budget import Bounds
 from pytest_repoagent.fold import fold
-from pytest_repoagent.goals import paraphrase
-from pytest_repoagent.isolation import demand_full
-from pytest_repoagent.models.base import Conversation, Model, ModelContext, RolloutKey
-from pytest_repoagent.pace import FOLDER as PACE
-from pytest_repoagent.pace import Pacing
+from pytest_repoagent.models.base import Model, RolloutKey
 from pytest_repoagent.prices import Price, price_of
-from pytest_repoagent.protocol.render import system_prompt
 from pytest_repoagent.registry import Registry
 from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.settings import Settings
-from pytest_repoagent.stopping import Stoppable, StopSign
+from pytest_repoagent.stopping import StopSign
 from pytest_repoagent.suites import Suite
-from pytest_repoagent.testrun.base import Job, Limits, Runner, Verdict
-from pytest_repoagent.waiting import Stopwatch, Turns
-from pytest_repoagent.workspace import Workspace
+from pytest_repoagent.workshop import Run, Workshop
 
 _POLL_S = 0.01
 _DEADLY = 2
 """Attempts after which a rollout that never ends is only made for its own item, which is blamed if it kills again."""
+
+
+class Place(Protocol):
+    """Where rollouts are made: :class:`Workshop` in this process, :mod:`pytest_repoagent.cluster` elsewhere."""
+
+    @property
+    def sandbox(self) -> str:
+        """See :attr:`Workshop.sandbox`."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Where that is, in words; empty for here."""
+        ...
+
+    def check(self) -> None:
+        """See :meth:`Workshop.check`."""
+        ...
+
+    def room(self) -> int:
+        """See :meth:`Workshop.room`."""
+        ...
+
+    def make(self, key: RolloutKey, attempt: int, log: trace.Events) -> None:
+        """See :meth:`Workshop.make`."""
+        ...
 
 
 class Engine:
@@ -64,31 +78,32 @@ class Engine:
         Raises:
             UsageError: the suite's source is unknown, cannot be had, or holds other files than the suite pins.
         """
-        self.settings = settings
         self.suite = suite
-        self.registry = registry
         self.run_id = run_id
         self.started_at = started_at
         self.bounds = bounds or Bounds()
         self.session = session
-        self.run_dir = settings.trace_root / run_id
-        self.account = Account(self.run_dir / ACCOUNT)
+        run = Run(run_id, started_at, settings, suite, self.bounds)
+        self.run_dir = run.folder
+        self.account = run.account()
         self.tasks = {task.task_id: task for task in suite.tasks}
-        self.source = registry.source(suite, settings.quixbugs)
         self.stop = StopSign(self.run_dir / LOCKS / f"stop-{session}")
-        self._models: dict[str, Model] = {}
-        self._runner: Runner | None = None
-        self._making = threading.RLock()
-        self._testing = Turns()
+        source = registry.source(suite, settings.quixbugs)
+        self.workshop = Workshop(run, registry, source, self.account, run.pacing(), self.stop)
+        self.place: Place = self.workshop
         self._ahead: Ahead | None = None
         self.again: set[str] = set()
         self._told: set[str] = set()  # spoiled rollouts that an item of this process was given
 
-    @cached_property
+    @property
+    def settings(self) -> Settings:
+        """The run's settings."""
+        return self.workshop.run.settings
+
+    @property
     def settings_hash(self) -> str:
-        """Names the settings that shape the run's rollouts, the tools among them."""
-        tools = [tool.spec for tool in self.registry.tools.values()]
-        return self.settings.settings_hash(system_prompt(tools, self.settings.test_policy))
+        """See :attr:`Workshop.settings_hash`."""
+        return self.workshop.settings_hash
 
     def keys(self) -> list[RolloutKey]:
         """Every rollout of the run: tasks in suite order, then models, then repeats."""
@@ -105,45 +120,30 @@ class Engine:
         Raises:
             UsageError: a model or the test runner cannot be used.
         """
-        self.runner().check()
-        for spec in self.settings.model:
-            self.model(spec).check()
+        self.place.check()
 
     def choose_concurrency(self, processes: int) -> None:
-        """Where the user chose none, take what suits the models, shared out among the run's processes.
+        """Where the user chose none, take what there is room for, shared out among the run's processes.
 
         Raises:
             UsageError: it is more than this machine allows.
         """
         if self.settings.concurrency is None:
-            suits = max(getattr(self.model(spec), "concurrency", 1) for spec in self.settings.model)
-            self.settings = self.settings.model_copy(update={"concurrency": max(1, suits // processes)})
+            self.change(concurrency=max(1, self.place.room() // processes))
         allow_open_files(min(self._concurrency, len(self.keys())))
 
+    def change(self, **settings: object) -> None:
+        """Change settings that shape no rollout, before the first one."""
+        changed = self.settings.model_copy(update=settings)
+        self.workshop.run = replace(self.workshop.run, settings=changed)
+
     def model(self, spec: str) -> Model:
-        """This process' model of a resolved spec."""
-        with self._making:
-            if spec not in self._models:
-                self._models[spec] = self.registry.build_model(spec, self._model_context())
-            return self._models[spec]
+        """See :meth:`Workshop.model`."""
+        return self.workshop.model(spec)
 
     def price(self, spec: str) -> Price | None:
         """The price of a model, None where it is unknown."""
         return price_of(spec, self.settings.price)
-
-    def runner(self) -> Runner:
-        """This process' test runner.
-
-        Raises:
-            UsageError: it is unknown, cannot be made here, or has less of a sandbox than ``--sandbox=strict`` demands.
-        """
-        with self._making:
-            if self._runner is None:
-                runner = self.registry.runner(self.settings.runner, self.settings.sandbox)
-                if self.settings.sandbox == "strict":
-                    demand_full(runner)
-                self._runner = runner
-            return self._runner
 
     def attempt_again(self, rollout_ids: Iterable[str]) -> None:
         """Have these rollouts, which are spoiled, attempted again where they are the last attempts."""
@@ -189,10 +189,7 @@ class Engine:
         if self._ahead is not None:
             self._ahead.close()
         self.account.close()
-        with self._testing:
-            if self._runner is not None:
-                self._runner.close()
-                self._runner = None
+        self.workshop.close()
 
     @property
     def _concurrency(self) -> int:
@@ -216,80 +213,8 @@ class Engine:
 
     def _attempt(self, key: RolloutKey, attempts: Attempts) -> Rollout:
         self.stop.heed()
-        runner = self.runner()
         number = attempts.number()
         path = attempts.path(number)
         with trace.Trace(path) as log:
-            self._rollout(key, number, runner, log)
+            self.place.make(key, number, log)
         return fold(log.events, str(path))
-
-    def _rollout(self, key: RolloutKey, attempt: int, runner: Runner, log: trace.Trace) -> None:
-        task = self.tasks[key.task_id]
-        files = self.source.files(task)
-        workspace = Workspace(files.root, files.paths, task.editable)
-        watch = Stopwatch()
-        known = self.price(key.model)
-        price = known.usd if known else None
-
-        def run_tests() -> Verdict:
-            job = Job(
-                root=files.root,
-                paths=files.paths,
-                candidate=workspace.candidate(),
-                command=task.command,
-                expected_passed=task.expected_tests.passed,
-                expected_skipped=task.expected_tests.skipped,
-                limits=Limits(cpu_s=self.settings.test_timeout),
-                editable=task.editable,
-            )
-            with ExitStack() as turn:
-                with watch.stopped():
-                    turn.enter_context(self._testing)
-                self.stop.heed()
-                return runner.run(job)
-
-        log.emit(
-            "run_start",
-            schema=trace.SCHEMA,
-            rollout_id=digest(self.run_id, key.model, key.task_id, str(key.index), str(attempt))[:16],
-            run_id=self.run_id,
-            task_id=key.task_id,
-            model=key.model,
-            index=key.index,
-            seed=key.seed,
-            attempt=attempt,
-            run=run_facts(self, runner),
-            task=task_facts(task),
-        )
-        Agent(
-            goal=paraphrase(task, self.settings.paraphrase, key.seed),
-            start=lambda: self._converse(key, price),
-            workspace=workspace,
-            tools=self.registry.tools,
-            run_tests=run_tests,
-            settings=replace(self.settings.agent(), price_usd=price),
-            trace=log,
-            watch=watch,
-        ).run()
-
-    def _converse(self, key: RolloutKey, price: tuple[float, float] | None) -> Conversation:
-        conversation = self.model(key.model).start(key)
-        return Stoppable(Metered(conversation, self.account, self.bounds, key.model, price), self.stop)
-
-    def _model_context(self) -> ModelContext:
-        settings = self.settings
-
-        def known_fix(task_id: str) -> Mapping[str, str]:
-            return self.source.fix(self.tasks[task_id])
-
-        return ModelContext(
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens,
-            base_url=settings.base_url,
-            request_timeout_s=settings.request_timeout,
-            retries=settings.retries,
-            trace_root=settings.trace_root,
-            known_fix=known_fix,
-            build=self.model,
-            pacing=Pacing(self.run_dir / PACE, settings.max_requests_per_minute, settings.max_tokens_per_minute),
-        )

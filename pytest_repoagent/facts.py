@@ -11,16 +11,16 @@ from pytest_repoagent.suites import Task
 from pytest_repoagent.testrun.base import Runner
 
 if TYPE_CHECKING:
-    from pytest_repoagent.engine import Engine
+    from pytest_repoagent.workshop import Workshop
 
 
-def run_facts(engine: Engine, runner: Runner) -> dict[str, Any]:
+def run_facts(workshop: Workshop, runner: Runner) -> dict[str, Any]:
     """The field ``run`` of ``run_start`` (see :mod:`pytest_repoagent.trace`)."""
-    suite = engine.suite
+    run, suite = workshop.run, workshop.run.suite
     return {
-        "started_at": engine.started_at,
-        "settings": engine.settings.recorded(),
-        "settings_hash": engine.settings_hash,
+        "started_at": run.started_at,
+        "settings": run.settings.recorded(),
+        "settings_hash": workshop.settings_hash,
         "suite": suite.name,
         "suite_sha256": suite.sha256,
         "split": suite.split,

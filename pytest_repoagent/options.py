@@ -42,8 +42,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("rollouts", "rollouts per task and model (default: 1)", {"metavar": "N"}),
     Option(
         "concurrency",
-        "rollouts in flight in each process (default: 16 by all processes together for served models, else 1)",
+        "rollouts in flight in each process (default: 16 in all for served models, else 1; on Ray by its CPUs)",
         {"metavar": "K"},
+    ),
+    Option("engine", "where rollouts are made: local, in pytest's own processes, or ray (default: local)"),
+    Option(
+        "ray-address",
+        "with --engine=ray, HOST:PORT of a cluster's head, or auto (default: $RAY_ADDRESS, else a Ray of this machine)",
+        {"metavar": "ADDRESS"},
     ),
     Option("seed", "seed of rollout 0; rollout i uses SEED+i (default: 0)", {"metavar": "SEED"}),
     Option("temperature", "sampling temperature (default: 0.2)", {"metavar": "T"}),

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
+from typing import Protocol
 
 from pytest_repoagent.shared import SharedNumbers
 
@@ -30,6 +31,34 @@ class Turn:
     at: float
     tokens: int
     waited_s: float
+
+
+class AnyPace(Protocol):
+    """How fast one provider is asked."""
+
+    def wait(self, tokens: int) -> Turn:
+        """See :meth:`Pace.wait`."""
+        ...
+
+    def answered(self, turn: Turn, tokens: int | None) -> None:
+        """See :meth:`Pace.answered`."""
+        ...
+
+    def failed(self, turn: Turn, limited: bool, after_s: float | None) -> None:
+        """See :meth:`Pace.failed`."""
+        ...
+
+    def is_hopeful(self, asking_s: float) -> bool:
+        """See :meth:`Pace.is_hopeful`."""
+        ...
+
+
+class AnyPacing(Protocol):
+    """How fast each provider is asked."""
+
+    def of(self, provider: str) -> AnyPace:
+        """See :meth:`Pacing.of`."""
+        ...
 
 
 @dataclass
@@ -99,10 +128,10 @@ class Pace:
             state.closed_until = max(state.closed_until, now + closed_s)
             numbers[:] = vars(state).values()
 
-    def is_hopeful(self, since: float) -> bool:
-        """Whether the provider has answered anybody lately; before ``since``, its silence says nothing."""
+    def is_hopeful(self, asking_s: float) -> bool:
+        """Whether the provider has answered anybody lately; who asks since ``asking_s`` knows of no silence before."""
         with self._shared.held() as numbers:
-            return time.monotonic() - max(since, _State(*numbers).answered_at) < self._patience_s
+            return min(asking_s, time.monotonic() - _State(*numbers).answered_at) < self._patience_s
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ class Recorder:
         self.skipped: set[str] = set()
         self.trouble: list[str] = []
         self.unwritten: str | None = None
-        self.in_flight = _in_flight(engine.settings.concurrency or 1, processes)
-        self.sandbox = isolation.describe(engine.runner().sandbox)
+        self.in_flight = _in_flight(engine.settings.concurrency or 1, processes, engine.place.where)
+        self.sandbox = isolation.describe(engine.place.sandbox)
         self._check_report()
         prepare(self.store)
         self.lock = enter(engine, resumed)
@@ -232,12 +232,11 @@ class Recorder:
         return [f"{item} was selected but never reported: lost" for item in silent] + lines
 
 
-def _in_flight(concurrency: int, processes: int) -> str:
-    if processes == 1:
-        return f"concurrency {concurrency}"
-    return (
-        f"concurrency {concurrency} in each of {processes} processes, up to {concurrency * processes} rollouts at once"
-    )
+def _in_flight(concurrency: int, processes: int, where: str) -> str:
+    line = f"concurrency {concurrency}"
+    if processes > 1:
+        line += f" in each of {processes} processes, up to {concurrency * processes} rollouts at once"
+    return f"{line}; {where}" if where else line
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Generator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -75,6 +76,8 @@ def _begin(config: pytest.Config) -> None:
     _adopt(config, engine)
     if any(getattr(config.option, name, None) for name in _RUNS_NOTHING):
         return
+    if settings.engine == "ray":
+        _use_ray(config, engine)
     try:
         engine.check()
     except ModelConfigError as error:
@@ -117,7 +120,23 @@ def _join(config: pytest.Config, workerinput: dict[str, Any]) -> None:
     engine = Engine(settings, suite, parts, given["run_id"], given["started_at"], bounds, given["session"])
     engine.attempt_again(given["again"])
     _adopt(config, engine)
+    if settings.engine == "ray":
+        _use_ray(config, engine)
     _run_items(config, engine, workerinput["workerid"])
+
+
+def _use_ray(config: pytest.Config, engine: Engine) -> None:
+    """Have the engine's rollouts made on Ray; the workers of this session, if any, join the same cluster."""
+    from pytest_repoagent.cluster.connect import connect
+
+    cluster = connect(engine.settings.ray_address)
+    from pytest_repoagent.cluster.place import RayPlace  # it imports Ray, of which connect() has made sure
+
+    engine.change(ray_address=cluster.address)
+    modules = [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, ModuleType)]
+    conftests = [module for module in modules if Path(module.__file__ or "").name == "conftest.py"]
+    engine.place = place = RayPlace(cluster, engine.workshop, engine.stop, conftests)
+    config.add_cleanup(place.close)
 
 
 def _run_items(config: pytest.Config, engine: Engine, process: str) -> None:

@@ -67,6 +67,7 @@ def _split_price(value: object) -> object:
 
 _NOT_RECORDED = (
     "model",
+    "ray_address",
     "quixbugs",
     "store",
     "report",
@@ -85,7 +86,9 @@ class Settings(BaseModel):
     Attributes:
         model: specs ``provider:name`` or the name of a built-in, as resolved.
         quixbugs: work tree, git directory or URL; None for the environment's or the cached clone.
-        concurrency: rollouts in flight in each process; None until the models were asked for what suits them.
+        concurrency: rollouts in flight in each process; None until it is known what there is room for.
+        engine: where rollouts are made: in pytest's own processes, or on a Ray cluster.
+        ray_address: the head of a cluster to join; None for ``$RAY_ADDRESS``, else a Ray of this machine for this run.
         seed: of rollout 0; rollout ``i`` uses ``seed + i``.
         rollout_timeout: wall seconds.
         test_timeout: CPU seconds of one test run.
@@ -108,6 +111,8 @@ class Settings(BaseModel):
     quixbugs: str | None = None
     rollouts: int = Field(default=1, ge=1, le=100_000)
     concurrency: int | None = Field(default=None, ge=1, le=10_000)
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
     seed: int = Field(default=0, ge=0, le=2**53)
     temperature: float = Field(default=0.2, ge=0)
     max_tokens: int = Field(default=2048, ge=1)
@@ -216,6 +221,8 @@ def from_pytest(config: pytest.Config) -> Settings:
     settings = make_settings(given)
     if settings.rerun_errors and settings.resume is None:
         raise UsageError("--rerun-errors goes with --resume=RUN: name the run whose errors are to be made again")
+    if settings.ray_address is not None and settings.engine != "ray":
+        raise UsageError("--ray-address goes with --engine=ray: give that as well")
     start = config.invocation_params.dir
     files = {"store": settings.store, "report": settings.report, "baseline": settings.baseline}
     places: dict[str, Any] = {name: start / file for name, file in files.items() if file is not None}

@@ -20,14 +20,14 @@ class Stopped(BaseException):
 class StopSign:
     """Says in every process of a session that it ends before its time."""
 
-    def __init__(self, path: Path) -> None:
-        """The sign is the file ``path``."""
+    def __init__(self, path: Path | None) -> None:
+        """The sign is the file ``path``; None is for a process that is ended from outside."""
         self._path = path
         self._seen = threading.Event()
 
     def put_up(self, reason: str = "another process stopped the session") -> None:
         """Say it, and why; the first reason stays."""
-        if not self.is_up:
+        if self._path is not None and not self.is_up:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
             partial.write_text(reason)
@@ -39,12 +39,13 @@ class StopSign:
     @property
     def reason(self) -> str:
         """Why it was said."""
+        assert self._path is not None
         return self._path.read_text()
 
     @property
     def is_up(self) -> bool:
         """Whether somebody said it."""
-        if not self._seen.is_set() and self._path.exists():
+        if self._path is not None and not self._seen.is_set() and self._path.exists():
             self._seen.set()
         return self._seen.is_set()
 

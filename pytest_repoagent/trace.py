@@ -41,7 +41,22 @@ from typing import Any, Self
 SCHEMA = 1
 
 
-class Trace:
+class Events:
+    """The events of one rollout, kept in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Append one event; a full disk or an unserialisable field raises."""
+        self.append({"kind": kind, "ts": datetime.now(UTC).isoformat(timespec="milliseconds"), **fields})
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Append an event of another trace, as it is."""
+        self.events.append(event)
+
+
+class Trace(Events):
     """Writes one trace. The file must not exist; each event is one ``write`` of one line."""
 
     def __init__(self, path: Path) -> None:
@@ -50,18 +65,17 @@ class Trace:
         Raises:
             FileExistsError: there is a trace at ``path`` already.
         """
+        super().__init__()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.events: list[dict[str, Any]] = []
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def emit(self, kind: str, **fields: Any) -> None:
-        """Append one event; a full disk or an unserialisable field raises."""
-        event = {"kind": kind, "ts": datetime.now(UTC).isoformat(timespec="milliseconds"), **fields}
+    def append(self, event: dict[str, Any]) -> None:
+        """Append an event, also to the file."""
         view = memoryview(_encode(event) + b"\n")
         while view:
             view = view[os.write(self._fd, view) :]
-        self.events.append(event)
+        super().append(event)
 
     def __enter__(self) -> Self:
         return self

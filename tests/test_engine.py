@@ -32,11 +32,10 @@ def test_a_spoiled_rollout_is_made_again_for_who_asks_again_and_not_ahead(tmp_pa
         models={"fake": lambda name, context: Refusing()},
         runners={"comparing": lambda sandbox: pairs_kit.Comparing([])},
     )
-    given = {"model": ["fake:x"], "store": tmp_path / "s", "suite": "minibugs_train", "runner": "comparing"}
+    given = {"model": ["fake:x"], "store": tmp_path / "s", "runner": "comparing", "concurrency": 2}
     engine = Engine(make_settings(given), pairs_kit.suite(), registry, "run1", "2026-11-20T10:00:00+00:00")
     [key, *_] = engine.keys()
     told = engine.run(key)
-    engine.settings = engine.settings.model_copy(update={"concurrency": 2})
     engine.start_ahead([key])
     engine.finish()
     assert len(list(engine.run_dir.glob("*.jsonl"))) == 1

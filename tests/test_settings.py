@@ -51,6 +51,8 @@ PLACES = {
     "quixbugs": "q",
     "rollouts": 9,
     "concurrency": 9,
+    "engine": "ray",
+    "ray_address": "h:1",
     "seed": 9,
     "sandbox": "none",
     "base_url": "http://x",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytest_repoagent.pace import Pacing
+from pytest_repoagent.pace import AnyPacing, Pacing
 from pytest_repoagent.protocol.actions import Message
 
 
@@ -104,7 +104,7 @@ class ModelContext:
     trace_root: Path
     known_fix: Callable[[str], Mapping[str, str]]
     build: Callable[[str], Model]
-    pacing: Pacing = field(default_factory=Pacing)
+    pacing: AnyPacing = field(default_factory=Pacing)
 
 
 ModelFactory = Callable[[str, ModelContext], Model]

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pytest_repoagent.errors import RepoAgentError
 from pytest_repoagent.models.base import Reply
-from pytest_repoagent.pace import Pace
+from pytest_repoagent.pace import AnyPace
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Effort:
 
 
 def persist(
-    attempt: Callable[[], T | Failure], pace: Pace, retries: int, tokens: int = 0, patient: bool = False
+    attempt: Callable[[], T | Failure], pace: AnyPace, retries: int, tokens: int = 0, patient: bool = False
 ) -> tuple[T | Failure, Effort]:
     """Attempt at the provider's pace until it works, cannot work, or failed too often.
 
@@ -56,7 +56,7 @@ def persist(
             return answer, effort
         limited = answer.status == 429
         pace.failed(turn, limited, answer.after_s)
-        if not (limited and patient and pace.is_hopeful(began)):
+        if not (limited and patient and pace.is_hopeful(monotonic() - began)):
             failures += 1
         if not answer.retry or failures > retries:
             return answer, effort
