@@ -41,6 +41,11 @@ def storable(value: Any) -> Any:
     return value
 
 
+def same(one: Rollout, other: Rollout) -> bool:
+    """Whether two are one rollout, as far as the store can tell and wherever their traces lie."""
+    return _content(one) == _content(other)
+
+
 def run_row(rollout: Rollout) -> Row:
     """The row of ``runs`` that the rollout's own account of its run makes."""
     run = rollout.run
@@ -129,6 +134,17 @@ def _to_step(row: Row) -> Step:
 def _to_test_run(row: Row) -> TestRun:
     known = {name: row[name] for name in _TEST_RUN} | {name: row.get(name) for name in _TEST_RUN_SINCE_2}
     return TestRun(**known, counts=_value(row["counts"]))
+
+
+def _content(rollout: Rollout) -> Any:
+    facts = {
+        **vars(rollout),
+        "started_at": str(_timestamp(rollout.started_at)),
+        "trace_path": None,
+        "trajectory": [vars(step) for step in rollout.trajectory],
+        "tests": [vars(test_run) for test_run in rollout.tests],
+    }
+    return json.loads(storable(_json(facts)))
 
 
 def _json(value: Any) -> str:
