@@ -41,9 +41,9 @@ from typing import Any, Self
 
 SCHEMA = 1
 
-LONGEST_LINE = 16 * 2**20
+LONGEST_LINE = 8 * 2**20
 """Bytes of an event; what is longer is no trace of an agent, and is not read into memory."""
-LARGEST_FILE = 256 * 2**20
+LARGEST_FILE = 128 * 2**20
 """Bytes of a file, likewise."""
 
 
