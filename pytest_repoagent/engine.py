@@ -278,6 +278,7 @@ class Engine:
 
     def _model_context(self) -> ModelContext:
         settings = self.settings
+        limits = settings.max_requests_per_minute, settings.max_tokens_per_minute
 
         def known_fix(task_id: str) -> Mapping[str, str]:
             return self.source.fix(self.tasks[task_id])
@@ -291,5 +292,5 @@ class Engine:
             trace_root=settings.trace_root,
             known_fix=known_fix,
             build=self.model,
-            pacing=Pacing(self.run_dir / PACE, settings.max_requests_per_minute, settings.max_tokens_per_minute),
+            pacing=Pacing(self.run_dir / PACE, *limits, until=self.bounds.until),
         )

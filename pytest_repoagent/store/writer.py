@@ -58,8 +58,10 @@ class StoreWriter:
 def _insert(connection: duckdb.DuckDBPyConnection, rollouts: Sequence[Rollout]) -> int:
     connection.begin()
     present = _present(connection, "rollouts", "rollout_id", [r.rollout_id for r in rollouts])
-    first = {r.rollout_id: r for r in reversed(rollouts)}
-    new = [r for r in rollouts if r.rollout_id not in present and r is first[r.rollout_id]]
+    first: dict[str, Rollout] = {}
+    for rollout in rollouts:
+        first.setdefault(rollout.rollout_id, rollout)
+    new = [rollout for rollout_id, rollout in first.items() if rollout_id not in present]
     present = _present(connection, "runs", "run_id", [r.run_id for r in new])
     runs = {r.run_id: rows.run_row(r) for r in reversed(new) if r.run_id not in present}
     _append(connection, "runs", runs.values())
