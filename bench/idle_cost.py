@@ -50,9 +50,7 @@ def main() -> None:
     for case, (wall, cpu) in medians.items():
         print(f"{case:30} {1000 * wall:7.1f} ms wall {1000 * cpu:7.1f} ms CPU")
     ratios = [b / a for a, b in zip(medians["without the plugin"], medians["with the plugin"], strict=True)]
-    print(
-        f"with / without                 {ratios[0]:7.3f}    wall {ratios[1]:7.3f}    CPU   (medians of {ROUNDS} runs in turn)"
-    )
+    print(f"{'with / without':30} {ratios[0]:7.3f}    wall {ratios[1]:7.3f}    CPU   (medians of {ROUNDS} in turn)")
 
 
 if __name__ == "__main__":
