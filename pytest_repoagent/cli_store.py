@@ -73,7 +73,7 @@ def _ingest(args: argparse.Namespace, store: Path) -> int:
 
     report = ingest(args.paths, store, track=track)
     for path, reason in report.rejected:
-        print(f"rejected {path}: {reason}", file=sys.stderr)
+        print(_cell(f"rejected {path}: {reason}"), file=sys.stderr)
     print(
         f"{store}: {report.written} rollouts recorded, {report.already} were there, "
         f"{len(report.unfinished)} unfinished, {len(report.rejected)} rejected"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -189,6 +190,23 @@ def test_what_is_no_file_of_lines_is_rejected_and_not_waited_for(
         ((where, why),) = report.rejected
         assert (where, report.unfinished, ids(store)) == (path, [], ["z"])
         assert reason in why
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace_file(tmp_path / "traces" / "z.jsonl", events([final()], rollout_id="z"))
+    (tmp_path / "traces" / "secret").mkdir()
+    plain = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path.endswith("secret"):  # root may read any
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return plain(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        report = ingest([tmp_path / "traces"], store)
+    assert report.rejected == [(tmp_path / "traces" / "secret", "Permission denied")]
+    assert ids(store) == ["z"]
 
 
 def test_a_file_that_grows_as_it_is_read_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def _files(paths: Iterable[Path], report: IngestReport) -> Iterator[Path]:
     """Files as they are given, and those below folders in order; folders that cannot be read are rejected."""
 
     def unreadable(error: OSError) -> None:
-        report.rejected.append((Path(error.filename), str(error)))
+        report.rejected.append((Path(error.filename), _reason(error)))
 
     for path in paths:
         if not path.is_dir():
@@ -146,6 +146,8 @@ def _size(path: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return f"it lacks the field {error}" if isinstance(error, KeyError) else f"{error}"
 
 
