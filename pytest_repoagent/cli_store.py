@@ -7,7 +7,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -62,11 +62,18 @@ def store_argument(parser: argparse.ArgumentParser, handler: Handler) -> None:
 
 
 def _ingest(args: argparse.Namespace, store: Path) -> int:
+    from builders.progress import progress
     from pytest_repoagent.store.ingest import ingest
 
-    report = ingest(args.paths, store)
+    def track(files: Sequence[Path]) -> Iterator[Path]:
+        with progress("reading traces", len(files)) as advance:
+            for file in files:
+                yield file
+                advance(1)
+
+    report = ingest(args.paths, store, track=track)
     for path, reason in report.rejected:
-        print(f"rejected {path}: {reason}", file=sys.stderr)
+        print(_cell(f"rejected {path}: {reason}"), file=sys.stderr)
     print(
         f"{store}: {report.written} rollouts recorded, {report.already} were there, "
         f"{len(report.unfinished)} unfinished, {len(report.rejected)} rejected"

@@ -54,7 +54,9 @@ def test_what_several_export_is_what_one_store_with_all_runs_has(
     mine, theirs, both = stores
     export(mine, tmp_path / "shared")
     export(theirs, tmp_path / "shared")
-    assert rows(tmp_path / "shared", f"FROM {name} ORDER BY ALL") == query(both, f"FROM {name} ORDER BY ALL")[1]
+    columns = [column for column in query(both, f"FROM {name}")[0] if column != "texts"]
+    statement = f"SELECT {', '.join(columns)} FROM {name} ORDER BY ALL"
+    assert rows(tmp_path / "shared", statement) == query(both, statement)[1]
 
 
 def test_a_run_that_has_grown_is_exported_again_and_others_stay(

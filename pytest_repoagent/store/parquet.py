@@ -19,11 +19,12 @@ from pytest_repoagent.store.reader import connect
 
 _ROWS = {
     "test_runs": "FROM test_runs WHERE rollout_id IN (SELECT rollout_id FROM rollouts WHERE run_id = ?)",
-    "steps": "FROM steps WHERE rollout_id IN (SELECT rollout_id FROM rollouts WHERE run_id = ?)",
+    "steps": "SELECT COLUMNS(lambda name: name NOT IN ('acted', 'texts')) FROM steps "
+    "WHERE rollout_id IN (SELECT rollout_id FROM rollouts WHERE run_id = ?)",
     "rollouts": "FROM rollouts WHERE run_id = ?",
     "runs": "FROM runs WHERE run_id = ?",
 }
-"""What is exported of a run; last what says that there is more."""
+"""What is exported of a run; last what says that there is more. Of a step, every text once."""
 
 
 def export(store: Path, folder: Path) -> list[str]:
@@ -53,7 +54,8 @@ def open_folder(folder: Path) -> duckdb.DuckDBPyConnection:
             files = [str(path) for path in sorted((folder / table).glob("*.parquet"))]
             if not files:
                 raise UsageError(f"{folder} has no {table}/*.parquet: `repoagent export --parquet {folder}` makes them")
-            connection.read_parquet(files, union_by_name=True).create_view(table)
+            found = connection.read_parquet(files, union_by_name=True)
+            (found.select("*, action IS NOT NULL AS acted") if table == "steps" else found).create_view(table)
         connection.execute(sql("views.sql"))
     except duckdb.Error as error:
         connection.close()
@@ -69,9 +71,7 @@ def _write(connection: duckdb.DuckDBPyConnection, rows: str, run_id: str, path: 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            connection.execute(
-                f"COPY (SELECT * {rows}) TO ? (FORMAT parquet, COMPRESSION zstd)", [run_id, str(unfinished)]
-            )
+            connection.execute(f"COPY ({rows}) TO ? (FORMAT parquet, COMPRESSION zstd)", [run_id, str(unfinished)])
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
