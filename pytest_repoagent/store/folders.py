@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,18 +29,13 @@ class Folder(Protocol):
         """Have a connection read files of the folder."""
         ...
 
-    def new(self, name: str) -> _New:
+    def new(self, name: str) -> AbstractContextManager[Path]:
         """A file of this machine to write to; at the end of the block it is whole in the folder, or not there.
 
         Raises:
             InfrastructureError: it cannot be written.
         """
         ...
-
-
-class _New(Protocol):
-    def __enter__(self) -> Path: ...
-    def __exit__(self, *exception: object) -> bool | None: ...
 
 
 def find(place: str) -> Folder:
