@@ -42,6 +42,7 @@ check: lint
 
 bench: $(VENV)/.dev $(PEERS_VENV)/.installed
 	$(BIN)/python bench/overhead.py --peers $(PEERS_VENV)/bin/python
+	$(BIN)/python bench/store_size.py
 	$(BIN)/python bench/idle_cost.py
 	$(BIN)/python bench/testrun.py
 	$(BIN)/python bench/sft_speed.py --rollouts 2000

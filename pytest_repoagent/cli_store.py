@@ -7,7 +7,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -36,13 +36,14 @@ def add_parser(subparsers: Any) -> None:
     store_argument(ingest, _ingest)
 
     export = subparsers.add_parser("export", help="share the recorded runs as Parquet files")
-    export.add_argument("--parquet", type=Path, required=True, metavar="DIR", help="folder, which others may fill too")
+    shared = "folder, which others may fill too, or s3://BUCKET/PATH"
+    export.add_argument("--parquet", required=True, metavar="DIR|URL", help=shared)
     store_argument(export, _export)
 
     sql = subparsers.add_parser("sql", help="ask the store, for example 'FROM model_comparison'")
     sql.add_argument("query", metavar="QUERY", help="one statement; `repoagent store schema` shows what there is")
     sql.add_argument("--format", choices=tuple(_FORMATS), default="table", help="default: table")
-    sql.add_argument("--from", dest="folder", type=Path, metavar="DIR", help="ask exported runs instead of the store")
+    sql.add_argument("--from", dest="folder", metavar="DIR|URL", help="ask exported runs instead of the store")
     store_argument(sql, _sql)
 
     runs = subparsers.add_parser("runs", help="list the recorded runs, newest first")
@@ -62,11 +63,18 @@ def store_argument(parser: argparse.ArgumentParser, handler: Handler) -> None:
 
 
 def _ingest(args: argparse.Namespace, store: Path) -> int:
+    from builders.progress import progress
     from pytest_repoagent.store.ingest import ingest
 
-    report = ingest(args.paths, store)
+    def track(files: Sequence[Path]) -> Iterator[Path]:
+        with progress("reading traces", len(files)) as advance:
+            for file in files:
+                yield file
+                advance(1)
+
+    report = ingest(args.paths, store, track=track)
     for path, reason in report.rejected:
-        print(f"rejected {path}: {reason}", file=sys.stderr)
+        print(_cell(f"rejected {path}: {reason}"), file=sys.stderr)
     print(
         f"{store}: {report.written} rollouts recorded, {report.already} were there, "
         f"{len(report.unfinished)} unfinished, {len(report.rejected)} rejected"
@@ -75,9 +83,10 @@ def _ingest(args: argparse.Namespace, store: Path) -> int:
 
 
 def _export(args: argparse.Namespace, store: Path) -> int:
+    from pytest_repoagent.store import folders
     from pytest_repoagent.store.parquet import export
 
-    runs = export(store, args.parquet)
+    runs = export(store, folders.find(args.parquet))
     print(f"{args.parquet}: {len(runs)} runs; `repoagent sql --from {args.parquet} 'FROM model_comparison'` asks them")
     return 0
 
@@ -87,9 +96,10 @@ def _sql(args: argparse.Namespace, store: Path) -> int:
         raise UsageError("the query is empty; `repoagent sql 'FROM model_comparison'` is one")
     if args.folder is None:
         return show(store, args.query, _FORMATS[args.format])
+    from pytest_repoagent.store import folders
     from pytest_repoagent.store.parquet import open_folder
 
-    with closing(open_folder(args.folder)) as connection:
+    with closing(open_folder(folders.find(args.folder))) as connection:
         return _ask(connection, args.query, _FORMATS[args.format])
 
 

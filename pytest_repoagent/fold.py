@@ -35,15 +35,21 @@ def fold(events: Iterable[Mapping[str, Any]], trace_path: str) -> Rollout:
     for event in events:
         match event["kind"]:
             case "run_start":
+                if start is not None:
+                    raise ValueError("a second run_start: it holds several rollouts")
                 start = event
             case "llm_request":
                 request = event
             case "llm_action":
                 if request is None or request["step"] != event["step"]:
                     raise ValueError(f"llm_action of step {event['step']} has no llm_request")
+                if event["step"] != len(steps):
+                    raise ValueError(f"llm_action of step {event['step']} comes after {len(steps)} steps")
                 steps.append(_step_fields(request, event))
             case "tool_result":
-                steps[event["step"]].update(
+                if event["step"] != len(steps) - 1:
+                    raise ValueError(f"tool_result of step {event['step']} comes after {len(steps)} steps")
+                steps[-1].update(
                     executed_ok=event["ok"],
                     tool_code=event["code"],
                     result=event["content"],

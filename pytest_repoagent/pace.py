@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from time import sleep
 from typing import Protocol
 
+from pytest_repoagent.errors import BudgetReached
 from pytest_repoagent.shared import SharedNumbers
 
 FOLDER = "pace"
@@ -77,15 +79,20 @@ class _State:
 class Pace:
     """One provider's slots."""
 
-    def __init__(self, path: Path | None, requests: int | None, tokens: int | None, patience_s: float) -> None:
-        """See :class:`Pacing`; ``path`` is None where only this process asks."""
+    def __init__(self, path: Path | None, pacing: Pacing) -> None:
+        """Keep the slots in ``path``, which is None where only this process asks."""
         self._shared = SharedNumbers(path, len(_State.__dataclass_fields__))
-        self._distance_s = 60 / requests if requests else 0.0
-        self._token_s = 60 / tokens if tokens else 0.0
-        self._patience_s = patience_s
+        self._distance_s = 60 / pacing.requests if pacing.requests else 0.0
+        self._token_s = 60 / pacing.tokens if pacing.tokens else 0.0
+        self._patience_s = pacing.patience_s
+        self._until = pacing.until
 
     def wait(self, tokens: int) -> Turn:
-        """Wait for the slot of a request that will take about so many tokens."""
+        """Wait for the slot of a request that will take about so many tokens.
+
+        Raises:
+            BudgetReached: the run's time is up before it comes.
+        """
         waited_s = 0.0
         while True:
             now = time.monotonic()
@@ -95,13 +102,19 @@ class Pace:
                 state.free = at + max(self._distance_s, state.distance_s)
                 state.tokens_free = at + tokens * self._token_s
                 numbers[:] = vars(state).values()
-            if at > now:
-                sleep(at - now)
-                waited_s += at - now
+            self._pause(at - now)
+            waited_s += at - now
             with self._shared.held() as numbers:
                 closed = _State(*numbers).closed_until > at
             if not closed:
                 return Turn(at, tokens, waited_s)
+
+    def _pause(self, seconds: float) -> None:
+        left_s = inf if self._until is None else self._until - time.time()
+        if seconds > 0:
+            sleep(max(0.0, min(seconds, left_s)))
+        if seconds >= left_s:
+            raise BudgetReached("the run's --max-minutes is reached, while a call waited for the provider's limits")
 
     def answered(self, turn: Turn, tokens: int | None) -> None:
         """The request took so many tokens, None where nobody counted."""
@@ -142,14 +155,16 @@ class Pacing:
         folder: where its processes keep that together; None where there is one.
         requests, tokens: a minute; None for no limit of ours.
         patience_s: for how long a provider may answer nothing but 429 before calls fail.
+        until: when the run's time is up, in seconds since 1970; None for never.
     """
 
     folder: Path | None = None
     requests: int | None = None
     tokens: int | None = None
     patience_s: float = 600.0
+    until: float | None = None
 
     def of(self, provider: str) -> Pace:
         """The pace of a provider."""
         path = self.folder / provider if self.folder else None
-        return Pace(path, self.requests, self.tokens, self.patience_s)
+        return Pace(path, self)

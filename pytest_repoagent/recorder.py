@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import sys
-import threading
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,9 +22,7 @@ from pytest_repoagent.store.ingest import ingest
 from pytest_repoagent.store.reader import cut_short, recorded_keys, run_sandbox
 from pytest_repoagent.store.writer import prepare
 from pytest_repoagent.summary import summarise, write_report
-
-if TYPE_CHECKING:
-    from types import FrameType
+from pytest_repoagent.undisturbed import undisturbed
 
 REPORT_ATTRIBUTE = "repoagent_trace"
 """Where a report carries the paths of finished traces, as one JSON string."""
@@ -183,7 +177,7 @@ class Recorder:
         """Write what waits; where the store is busy, it waits on, and is trouble only at the end."""
         self.last_burst = time.monotonic()
         try:
-            with _undisturbed():
+            with undisturbed():
                 done = ingest(self.waiting, self.store, BUSY_TIMEOUT_S if final else PASSING_BUSY_S)
         except InfrastructureError as error:
             if final:
@@ -237,23 +231,3 @@ def _in_flight(concurrency: int, processes: int, where: str) -> str:
     if processes > 1:
         line += f" in each of {processes} processes, up to {concurrency * processes} rollouts at once"
     return f"{line}; {where}" if where else line
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back until a burst is over: DuckDB would make an error of its own of it, half-way through."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[int] = []
-
-    def hold(number: int, frame: FrameType | None) -> None:
-        pressed.append(number)
-
-    before = signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pressed:
-            signal.raise_signal(signal.SIGINT)

@@ -264,7 +264,7 @@ def obtain(request: pytest.FixtureRequest, key: RolloutKey) -> Rollout:
     try:
         rollout = engine.run(key)
     except Stopped:
-        request.session.shouldstop = request.session.shouldstop or "another process stopped the session"
+        request.session.shouldstop = request.session.shouldstop or engine.stop.reason
         pytest.skip("the session was stopped")
     request.node.stash.setdefault(FINISHED, []).append(rollout.trace_path)
     for name, text in output.sections(Path(rollout.trace_path)).items():
@@ -275,7 +275,7 @@ def obtain(request: pytest.FixtureRequest, key: RolloutKey) -> Rollout:
         message = f"{rollout.outcome}: {rollout.error}\ntrace: {rollout.trace_path}"
         if rollout.cause == "user":
             request.session.shouldstop = f"{rollout.model} cannot be used: {rollout.error}"
-            engine.stop.put_up()
+            engine.stop.put_up(request.session.shouldstop)
         pytest.fail(message, pytrace=False)
     return rollout
 

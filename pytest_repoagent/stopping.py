@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +25,22 @@ class StopSign:
         self._path = path
         self._seen = threading.Event()
 
-    def put_up(self) -> None:
-        """Say it."""
+    def put_up(self, reason: str = "another process stopped the session") -> None:
+        """Say it, and why; the first reason stays."""
         if self._path is not None and not self.is_up:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch()
+            partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
+            partial.write_text(reason)
+            with suppress(FileExistsError):
+                self._path.hardlink_to(partial)
+            partial.unlink()
             self._seen.set()
+
+    @property
+    def reason(self) -> str:
+        """Why it was said."""
+        assert self._path is not None
+        return self._path.read_text()
 
     @property
     def is_up(self) -> bool:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,11 @@ from types import TracebackType
 from typing import Any, Self
 
 SCHEMA = 1
+
+LONGEST_LINE = 8 * 2**20
+"""Bytes of an event; what is longer is no trace of an agent, and is not read into memory."""
+LARGEST_FILE = 128 * 2**20
+"""Bytes of a file, likewise."""
 
 
 class Events:
@@ -93,22 +99,50 @@ def _encode(event: Mapping[str, Any]) -> bytes:
         return json.dumps(event, separators=(",", ":")).encode()
 
 
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file with their ends, one at a time in memory.
+
+    Raises:
+        ValueError: it is no regular file, or larger than :data:`LARGEST_FILE`, or a line than :data:`LONGEST_LINE`.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("it is no regular file")
+        size, read, number = facts.st_size, 0, 0
+        while max(size, read) <= LARGEST_FILE:
+            line = file.readline(LONGEST_LINE + 1)
+            if not line:
+                return
+            read, number = read + len(line), number + 1
+            if len(line) > LONGEST_LINE:
+                raise ValueError(f"its line {number} is longer than {LONGEST_LINE >> 20} MiB")
+            yield line
+        raise ValueError(f"it is larger than {LARGEST_FILE >> 20} MiB")
+
+
 def read(path: Path) -> Iterator[Mapping[str, Any]]:
     """The events of a trace; a torn last line (a killed writer) ends it quietly.
 
     Raises:
-        ValueError: a line before the last is not a JSON object with a ``kind``; names file and line.
+        ValueError: a line before the last is not a JSON object with a ``kind``; names file and line. Or as
+            :func:`lines`.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            torn = not line.endswith(b"\n")
-            try:
-                event = json.loads(line)
-                if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
-                    raise ValueError("not an event")
-            except ValueError as error:
-                if torn:
-                    return
-                raise ValueError(f"{path}:{number} is not a trace event: {error}") from None
-            yield event
+    for number, line in enumerate(lines(path), 1):
+        torn = not line.endswith(b"\n")
+        try:
+            event = json.loads(line)
+            if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+                raise ValueError("not an event")
+        except ValueError as error:
+            if torn:
+                return
+            raise ValueError(f"{path}:{number} is not a trace event: {error}") from None
+        yield event
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """A pipe would else be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pytest_repoagent.rollout import Outcome
+from pytest_repoagent.trace import lines
 from pytest_repoagent.trace_legacy_steps import REPLIES, Event, step_events
 
 _KINDS = frozenset({"run_start", "llm_request", *REPLIES, "tool_result", "driver_note", "final", "run_end"})
@@ -56,7 +57,8 @@ def read(path: Path) -> list[OldRun]:
     """The runs of a file, in the order in which they began; a torn last line ends it quietly.
 
     Raises:
-        ValueError: a line before the last is no event; names file and line.
+        ValueError: a line before the last is no event; names file and line. Or as
+            :func:`pytest_repoagent.trace.lines`.
         OSError: the file cannot be read.
     """
     runs: list[OldRun] = []
@@ -85,19 +87,18 @@ def convert(run: OldRun) -> list[Event]:
 
 
 def _events(path: Path) -> Iterator[tuple[bytes, Event]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                event = json.loads(line)
-                kind = _kind(event)
-            except (ValueError, AttributeError):
-                kind = None
-            if kind is None:
-                if not line.endswith(b"\n"):
-                    return
-                raise ValueError(f"{path}:{number} is not a trace event")
-            parts = [part for part in (event.get("meta"), event, event.get("payload")) if isinstance(part, dict)]
-            yield line, {name: value for part in parts for name, value in part.items()} | {"kind": kind}
+    for number, line in enumerate(lines(path), 1):
+        try:
+            event = json.loads(line)
+            kind = _kind(event)
+        except (ValueError, AttributeError):
+            kind = None
+        if kind is None:
+            if not line.endswith(b"\n"):
+                return
+            raise ValueError(f"{path}:{number} is not a trace event")
+        parts = [part for part in (event.get("meta"), event, event.get("payload")) if isinstance(part, dict)]
+        yield line, {name: value for part in parts for name, value in part.items()} | {"kind": kind}
 
 
 def _kind(event: Mapping[str, Any]) -> str | None:

@@ -54,7 +54,8 @@ class Run:
     def pacing(self) -> Pacing:
         """How fast it may ask each provider, by all processes together."""
         settings = self.settings
-        return Pacing(self.folder / PACE, settings.max_requests_per_minute, settings.max_tokens_per_minute)
+        limits = settings.max_requests_per_minute, settings.max_tokens_per_minute
+        return Pacing(self.folder / PACE, *limits, until=self.bounds.until)
 
 
 class Workshop:

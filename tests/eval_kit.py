@@ -14,7 +14,9 @@ from pytest_repoagent.store.reader import query
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 
-COMMON = ("-p", "no:cacheprovider", "--suite=tiny.json", "--quixbugs=bugs")
+QUICKER = ("-p", "no:hypothesispytest")
+"""Else every session imports Hypothesis at its end, which is a third of what a small one takes."""
+COMMON = ("-p", "no:cacheprovider", *QUICKER, "--suite=tiny.json", "--quixbugs=bugs")
 ITEMS = """
 def test_item(rollout):
     assert rollout.success is not False

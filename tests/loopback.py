@@ -182,7 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Silence."""
 
     def _serve(self) -> None:
-        data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        data = self.rfile.read(length)
+        if len(data) < length:  # the client was killed as it asked
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(data) if data and headers.get("content-type") == "application/json" else None
         loopback = self.server.loopback

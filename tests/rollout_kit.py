@@ -19,6 +19,10 @@ LIST = '{"type":"tool_call","name":"list_files","args":{"rel_dir":".","max_files
 FINAL = '{"type":"final","summary":"done","changes":[]}'
 PROGRAM = "def total(numbers):\n    return sum(numbers) + 1\n"
 GOOD = "def total(numbers):\n    return sum(numbers)\n"
+OTHER_REPLY = (
+    "texts = concat(new_messages, chr(30), action, chr(30), coalesce(to_json(result), 'null'), chr(30), raw, ' ')"
+)
+"""For UPDATE steps SET: the same step with a blank after the reply."""
 
 
 def call(name: str, **args: Any) -> str:

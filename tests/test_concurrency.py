@@ -51,9 +51,9 @@ class Meeting:
         until = time.monotonic() + DEADLINE_S
         while len(os.listdir("in")) < self.number and time.monotonic() < until:
             time.sleep(0.01)
-        out = len(os.listdir("out"))
+        begun = len(os.listdir("in"))  # counted first: what ends meanwhile can only make too few of them
         with open("at_once", "a") as file:
-            file.write(f"{len(os.listdir('in')) - out}\\n")
+            file.write(f"{begun - len(os.listdir('out'))}\\n")
         (Path("out") / me).touch()
         return Reply(FINAL, "stop")
 

@@ -269,10 +269,10 @@ def test_a_store_of_the_first_version(tmp_path: Path) -> None:
 
 def test_prompts_that_cannot_be_reproduced_are_counted(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with duckdb.connect(store) as connection:
-        connection.execute("UPDATE steps SET raw = raw || ' ' WHERE rollout_id LIKE '%own/a%' AND step = 1")
+        connection.execute(f"UPDATE steps SET {kit.OTHER_REPLY} WHERE rollout_id LIKE '%own/a%' AND step = 1")
     assert manifest(build(store))["dropped"] == {"no valid action": 8, "prompt not reproduced": 2}
     with duckdb.connect(store) as connection:
-        connection.execute("UPDATE steps SET new_messages = replace(new_messages, 'GOAL', 'goal')")
+        connection.execute("UPDATE steps SET texts = replace(texts, 'GOAL', 'goal')")
     capsys.readouterr()
     build(store, "none", expect=4)
     error = capsys.readouterr().err

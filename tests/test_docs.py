@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import eval_kit
 import pairs_kit
 import pytest
 import rollout_kit
@@ -59,6 +60,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target.parent.mkdir(exist_ok=True)
             shutil.copy(source, target)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(eval_kit.QUICKER))
 
 
 @pytest.mark.parametrize("command", commands("pytest"))

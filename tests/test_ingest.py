@@ -1,22 +1,31 @@
 from __future__ import annotations
 
+import errno
+import gzip
 import hashlib
 import json
+import os
 import tracemalloc
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from store_factory import bad, events, final, read, rollout, trace_file, write
 
+from pytest_repoagent import trace
 from pytest_repoagent.errors import InfrastructureError
+from pytest_repoagent.fold import fold
 from pytest_repoagent.protocol.actions import Message
 from pytest_repoagent.protocol.render import prompt_sha256, state
 from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.store import ingest as ingest_module
 from pytest_repoagent.store.ingest import ingest
 from pytest_repoagent.store.reader import load_rollout, query
+from pytest_repoagent.store.rows import same
 from pytest_repoagent.store.writer import StoreWriter
 
 
@@ -44,7 +53,7 @@ def test_traces_are_recorded_once(tmp_path: Path, store: Path) -> None:
 def test_more_files_than_a_batch(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(ingest_module.BATCH + 7):
         trace_file(tmp_path / "traces" / f"{i:03}.jsonl", events([final()], rollout_id=f"r{i}"))
-    StoreWriter(store).write([rollout([final()], rollout_id="r3")])
+    StoreWriter(store).write([rollout([final()], str(tmp_path / "traces" / "003.jsonl"), rollout_id="r3")])
     assert ingest([tmp_path / "traces"], store).written == ingest_module.BATCH + 6
     monkeypatch.setattr(ingest_module, "fold", None)  # what is recorded is not even read
     assert ingest([tmp_path / "traces"], store).already == ingest_module.BATCH + 7
@@ -76,6 +85,8 @@ def damaged(change: str) -> bytes:
         whole[0]["schema"] = 2
     if change == "a field of another type":
         whole[-1]["files_touched"] = None
+    if change == "a name that is a number":
+        whole[0]["rollout_id"] = 5
     if change == "a time that is none":
         whole[0]["ts"] = "yesterday"
     if change == "a seed no table can hold":
@@ -91,6 +102,20 @@ def damaged(change: str) -> bytes:
         lines = [bytes(range(128, 256))]
     if change == "very deep":
         lines = [b"[" * 200_000]
+    if change == "steps twice":
+        lines[3:3] = lines[1:3]
+    if change == "two rollouts":
+        lines *= 2
+    if change == "gzip":
+        return gzip.compress(b"\n".join(lines)).replace(b"\n", b"")
+    if change == "a long number":
+        lines[0] = lines[0].replace(b'"seed": 7', b'"seed": ' + b"7" * 5000)
+    if change == "no number":
+        lines[-1] = lines[-1].replace(b'"duration_s": 2.0', b'"duration_s": NaN')
+    if change == "no number in a JSON column":
+        lines[2] = lines[2].replace(b'"extra": {}', b'"extra": {"odd": NaN}')
+    if change == "bytes that are no UTF-8":
+        lines[2] = lines[2].replace(b"reply", b"\xff\xfe")
     return b"\n".join(lines) + b"\n"
 
 
@@ -100,13 +125,21 @@ def damaged(change: str) -> bytes:
         ("a field is missing", "lacks the field 'outcome'"),
         ("newer schema", "schema is 2, newer"),
         ("a field of another type", "NoneType"),
+        ("a name that is a number", "rollout_id: Input should be a valid string"),
         ("a time that is none", "yesterday"),
-        ("a seed no table can hold", "does not fit"),
+        ("a seed no table can hold", "seed: Input should be less than"),
         ("a damaged line", "a.jsonl:3 is not a trace event"),
         ("a dataset", "no trace event"),
         ("a list", "not a JSON object"),
         ("bytes", "not JSON"),
         ("very deep", "recursion"),
+        ("steps twice", "llm_action of step 0 comes after 1 steps"),
+        ("two rollouts", "a second run_start"),
+        ("gzip", "not JSON"),
+        ("a long number", "not JSON"),
+        ("no number", "duration_s: Input should be a finite number"),
+        ("no number in a JSON column", "not JSON compliant"),
+        ("bytes that are no UTF-8", "a.jsonl:3 is not a trace event"),
     ],
 )
 def test_a_bad_file_costs_that_file_only(tmp_path: Path, store: Path, change: str, reason: str) -> None:
@@ -122,6 +155,170 @@ def test_a_bad_file_costs_that_file_only(tmp_path: Path, store: Path, change: st
     assert path == folder / "a.jsonl"
     assert reason in why
     assert ingest([good], store).already == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pipe", "no regular file"),
+        ("zero", "no regular file"),
+        ("loop", "Too many levels of symbolic links"),
+        ("dangling", "No such file"),
+        ("sparse", "larger than 128 MiB"),
+        ("line", "line 1 is longer than 8 MiB"),
+    ],
+)
+def test_what_is_no_file_of_lines_is_rejected_and_not_waited_for(
+    tmp_path: Path, store: Path, name: str, reason: str
+) -> None:
+    folder = tmp_path / "traces"
+    trace_file(folder / "z.jsonl", events([final()], rollout_id="z"))
+    path = folder / f"{name}.jsonl"
+    match name:
+        case "pipe":
+            os.mkfifo(path)
+        case "zero":
+            path.symlink_to("/dev/zero")
+        case "loop" | "dangling":
+            path.symlink_to(path if name == "loop" else "nowhere")
+        case "sparse" | "line":
+            with path.open("wb") as file:
+                file.truncate(2 * 2**30 if name == "sparse" else 9 * 2**20)
+    (folder / "folder.jsonl").mkdir()
+    for paths in ([folder], [path, folder / "z.jsonl"]):
+        report = ingest(paths, store)
+        ((where, why),) = report.rejected
+        assert (where, report.unfinished, ids(store)) == (path, [], ["z"])
+        assert reason in why
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace_file(tmp_path / "traces" / "z.jsonl", events([final()], rollout_id="z"))
+    (tmp_path / "traces" / "secret").mkdir()
+    plain = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path.endswith("secret"):  # root may read any
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return plain(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        report = ingest([tmp_path / "traces"], store)
+    assert report.rejected == [(tmp_path / "traces" / "secret", "Permission denied")]
+    assert ids(store) == ["z"]
+
+
+def test_a_file_that_grows_as_it_is_read_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("one\n")
+    monkeypatch.setattr(trace, "LARGEST_FILE", 100)
+
+    def grow() -> None:
+        with path.open("ab", buffering=0) as file:
+            for number, _ in enumerate(trace.lines(path)):
+                file.write(b"more\n")
+                assert number < 100
+
+    with pytest.raises(ValueError, match="larger than"):
+        grow()
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_another_rollout_under_a_recorded_id_is_named(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    if many:
+        monkeypatch.setattr(ingest_module, "BATCH", 1)
+    whole = events([read(), final()], rollout_id="r", started_at="2026-11-20T12:00:00+02:00", cost_usd=1, text="\ud800")
+    text = "".join(json.dumps(event) + "\n" for event in whole)
+    recorded, copy, other = (tmp_path / f"{name}.jsonl" for name in ("recorded", "copy", "other"))
+    recorded.write_text(text)
+    copy.write_text(text)
+    other.write_text(text.replace('"duration_s": 2.0', '"duration_s": 3.0'))
+    report = ingest([recorded, copy, other], store)
+    assert (report.written, report.already) == (1, 1)
+    assert report.rejected == [(other, f"{recorded} is recorded as rollout r, and differs")]
+    report = ingest([other, copy], store)
+    assert (report.written, report.already, [path for path, _ in report.rejected]) == (0, 1, [other])
+
+
+def test_a_batch_is_bounded_by_bytes_too(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [trace_file(tmp_path / f"{i}.jsonl", events([final()], text="x" * 999)) for i in range(9)]
+    monkeypatch.setattr(ingest_module, "BATCH_BYTES", 2 * files[0].stat().st_size)
+    sizes: list[int] = []
+    plain = StoreWriter.write
+    monkeypatch.setattr(StoreWriter, "write", lambda self, batch: sizes.append(len(batch)) or plain(self, batch))
+    assert ingest(files, store).written == 9
+    assert sizes == [2, 2, 2, 2, 1]
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def changed(value: Any, draw: Any) -> Any:
+    """The value with something in it replaced, left out or put in."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)):
+        name = draw(st.sampled_from(sorted(value)))
+        if not draw(st.integers(0, 4)):
+            return {other: inner for other, inner in value.items() if other != name}
+        return {**value, name: changed(value[name], draw)}
+    if isinstance(value, list) and value and draw(st.integers(0, 4)):
+        index = draw(st.integers(0, len(value) - 1))
+        return [*value[:index], changed(value[index], draw), *value[index + 1 :]]
+    return draw(_values)
+
+
+@st.composite
+def mutants(draw: Any) -> bytes:
+    """A trace to which anything has happened."""
+    whole = events(
+        [read(), bad("no_json", lenient=True), write(), final()], success=True, rollout_id=draw(st.uuids()).hex
+    )
+    for _ in range(draw(st.integers(0, 3))):
+        index = draw(st.integers(0, len(whole) - 1))
+        match draw(st.sampled_from(["value", "value", "value", "gone", "twice", "moved"])):
+            case "value":
+                whole[index] = changed(whole[index], draw)
+            case "gone" if len(whole) > 1:
+                del whole[index]
+            case "twice":
+                whole.insert(index, whole[index])
+            case "moved":
+                whole.insert(draw(st.integers(0, len(whole) - 1)), whole.pop(index))
+    text = b"".join(json.dumps(event).encode() + b"\n" for event in whole)
+    if draw(st.booleans()):
+        start, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        text = text[:start] + draw(st.binary(max_size=5)) + text[draw(st.sampled_from([start, start, end])) :]
+    return text
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(text=mutants())
+def test_whatever_happened_to_a_trace_the_others_are_recorded_and_it_reads_back(
+    text: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("mutant")
+    store, path = tmp_path_factory.getbasetemp() / "mutants.duckdb", folder / "m.jsonl"
+    path.write_bytes(text)
+    others = {uuid.uuid4().hex, uuid.uuid4().hex}
+    for name, rollout_id in zip("az", others, strict=True):
+        trace_file(folder / f"{name}.jsonl", events([read(), final()], rollout_id=rollout_id))
+    report = ingest([folder], store)
+    read_from = f"SELECT rollout_id FROM rollouts WHERE starts_with(trace_path, '{folder}/')"
+    recorded = {rollout_id for (rollout_id,) in query(store, read_from)[1]}
+    assert others <= recorded
+    told = [*report.unfinished, *(where for where, _ in report.rejected)]
+    assert recorded > others or path in told or report.already
+    for rollout_id in recorded - others:
+        back = load_rollout(store, rollout_id)
+        assert back.run["versions"] == {"trace": "legacy"} or same(back, fold(trace.read(path), str(path)))
+    for table in ("steps", "rollouts", "runs", "test_runs", "metrics"):
+        query(store, f"FROM {table}")
 
 
 def test_a_path_that_is_not_there_is_rejected_and_the_store_made(tmp_path: Path, store: Path) -> None:

@@ -16,6 +16,7 @@ from eval_kit import NAMES, make_project, run, stored
 from loopback import Answer, LoopbackServer
 
 from pytest_repoagent import pace
+from pytest_repoagent.errors import BudgetReached
 from pytest_repoagent.pace import Pace, Pacing
 
 FINAL = '{"type":"final","summary":"done","changes":[]}'
@@ -31,6 +32,8 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+    time = monotonic
 
     def sleep(self, seconds: float) -> None:
         act, self.meanwhile = self.meanwhile, lambda: None
@@ -63,6 +66,16 @@ def test_requests_are_spread_over_the_minute(clock: Clock) -> None:
     assert waits(Pacing(requests=60).of("p"), 4) == [0, 1, 1, 1]
     clock.now += 100  # what was not used is not saved up
     assert clock.now == 1103
+
+
+def test_nobody_waits_longer_than_the_run_may_take(clock: Clock) -> None:
+    paced = Pacing(requests=1, until=1070.0).of("p")
+    assert waits(paced, 2) == [0, 60]
+    with pytest.raises(BudgetReached, match="--max-minutes is reached"):
+        paced.wait(0)
+    assert clock.now == 1070
+    with pytest.raises(BudgetReached):
+        Pacing(until=1070.0).of("p").wait(0)
 
 
 def test_tokens_are_guessed_then_counted(clock: Clock) -> None:
@@ -187,6 +200,19 @@ def test_a_storm_of_429s_slows_the_run_and_loses_nothing(pytester: pytest.Pytest
         result.assert_outcomes(passed=24)
     assert strict.refused > 0
     assert stored(pytester, "SELECT outcome, count(*) FROM rollouts GROUP BY ALL") == [("final", 24)]
+
+
+def test_a_call_that_waits_for_its_slot_ends_with_the_time_of_the_run(pytester: pytest.Pytester) -> None:
+    make_project(pytester, NAMES)
+    with LoopbackServer(lambda _: FINAL, models=["tiny"]) as server:
+        args = ["--model=openai:tiny", f"--base-url={server.url}", "--concurrency=8", "--test-policy=never"]
+        result = run(pytester, *args, "--rollouts=2", "--max-requests-per-minute=1", "--max-minutes=0.1")
+    result.assert_outcomes(passed=1, skipped=15)
+    assert result.duration < 45
+    waited = "SELECT outcome, cause, count(*) FROM rollouts WHERE error LIKE '%while a call waited%' GROUP BY ALL"
+    ((outcome, cause, number),) = stored(pytester, waited)
+    assert (outcome, cause) == ("budget", "budget")
+    assert number >= 7
 
 
 def test_retry_after_is_heeded_by_all(pytester: pytest.Pytester) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pairs_kit import fill, suite
+from rollout_kit import OTHER_REPLY
 
 from builders.folder import read_manifest
 from builders.formats import FORMATS
@@ -373,7 +374,7 @@ def test_the_card_has_what_contrasts_refused(filled: Path, tmp_path: Path) -> No
     shutil.copy(filled, store)
     with duckdb.connect(store) as connection:
         failed = "SELECT rollout_id FROM rollouts WHERE NOT success"
-        connection.execute(f"UPDATE steps SET raw = raw || ' ' WHERE step = 0 AND rollout_id IN ({failed})")
+        connection.execute(f"UPDATE steps SET {OTHER_REPLY} WHERE step = 0 AND rollout_id IN ({failed})")
     folder = build(store, tmp_path / "out", "--mix=corruption,rollouts", "--max-length-bias=1")
     assert "prompt not reproduced" not in read_manifest(folder)["dropped"]
     assert " prompt not reproduced" in (folder / "README.md").read_text()

@@ -91,8 +91,8 @@ def test_the_growing_hash_is_the_renderer_s(messages: list[Message]) -> None:
 @pytest.mark.parametrize(
     ("damage", "left"),
     [
-        ("UPDATE steps SET raw = raw || ' ' WHERE step = 1", [0, 1]),
-        ("UPDATE steps SET new_messages = replace(new_messages, 'total', 'sum') WHERE step = 0", []),
+        (f"UPDATE steps SET {kit.OTHER_REPLY} WHERE step = 1", [0, 1]),
+        ("UPDATE steps SET texts = replace(texts, 'total', 'sum') WHERE step = 0", []),
         ("UPDATE steps SET prompt_sha256 = repeat('0', 64) WHERE step = 2", [0, 1, 3, 4]),
         ("UPDATE steps SET window_policy = 'last_k:1' WHERE step = 4", [0, 1, 2, 3]),
         ("DELETE FROM steps WHERE step = 1", [0]),

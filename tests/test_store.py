@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import re
@@ -399,7 +400,7 @@ def damaged_log(path: Path) -> None:
         (text_file, "cannot be used as a store"),
         (empty_file, "cannot be used as a store"),
         (Path.mkdir, "cannot be used as a store"),
-        (newer_store, "schema version 3.*knows only 2.*upgrade"),
+        (newer_store, "schema version 4.*knows only 3.*upgrade"),
         (damaged_log, "damaged log.*store.duckdb.wal away.*ingest"),
     ],
 )
@@ -637,26 +638,43 @@ def test_run_sandbox_tells_runs_and_kinds_of_test_runs_apart(store: Path) -> Non
 OLD = Path(__file__).parent
 
 
-def version_1(path: Path, *recorded: Rollout) -> None:
-    """A store as version 1 made it."""
+def step_of_version_2(rollout_id: str, step: Step) -> rows.Row:
+    """A row of steps as versions 1 and 2 had them."""
+    texts = {name: getattr(step, name) for name in ("raw", "result")}
+    objects = {name: getattr(step, name) for name in ("new_messages", "action")}
+    spelled = {
+        name: None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        for name, value in objects.items()
+    }
+    row = rows.step_row(rollout_id, step) | texts | spelled
+    return {name: rows.storable(value) for name, value in row.items()}
+
+
+def older(path: Path, version: int, *recorded: Rollout) -> None:
+    """A store as that version made it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(path, config={"default_block_size": "16384"}) as old:
-        old.execute((OLD / "store_1_schema.sql").read_text())
-        old.execute((OLD / "store_1_views.sql").read_text())
-        facts = {"format": connection.FORMAT, "schema_version": "1", "views_sha256": "of version 1"}
+        old.execute((OLD / f"store_{version}_schema.sql").read_text())
+        old.execute((OLD / f"store_{version}_views.sql").read_text())
+        facts = {"format": connection.FORMAT, "schema_version": str(version), "views_sha256": f"of version {version}"}
         old.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
         for each in recorded:
             tables = {
                 "runs": [rows.run_row(each)],
                 "rollouts": [rows.rollout_row(each)],
-                "steps": [rows.step_row(each.rollout_id, step) for step in each.trajectory],
+                "steps": [step_of_version_2(each.rollout_id, step) for step in each.trajectory],
                 "test_runs": [rows.test_run_row(each.rollout_id, n, test) for n, test in enumerate(each.tests)],
             }
             for table, new in tables.items():
                 columns = [name for name, *_ in old.execute(f"DESCRIBE {table}").fetchall()]
                 for row in new:
                     values = ", ".join("?" * len(columns))
-                    old.execute(f"INSERT INTO {table} VALUES ({values})", [row[column] for column in columns])
+                    old.execute(f"INSERT OR IGNORE INTO {table} VALUES ({values})", [row[column] for column in columns])
+
+
+def version_1(path: Path, *recorded: Rollout) -> None:
+    """A store as version 1 made it."""
+    older(path, 1, *recorded)
 
 
 def untold(one: Rollout) -> Rollout:
@@ -699,6 +717,21 @@ def test_writing_brings_a_store_of_version_1_up_to_this_one(store: Path) -> None
         ("split", "full", 1),
         (None, None, 1),
     ]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(drawn=st.lists(_rollouts, min_size=1, max_size=4))
+def test_nothing_of_a_store_of_version_2_is_lost(
+    drawn: list[Rollout], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = tmp_path_factory.mktemp("migrated") / "store.duckdb"
+    made = [replace(each, rollout_id=uuid.uuid4().hex) for each in drawn]
+    older(store, 2, *made)
+    names, before = query(store, "FROM steps ORDER BY rowid")
+    assert [load_rollout(store, r.rollout_id) for r in made] == made
+    StoreWriter(store).write([])
+    assert [load_rollout(store, r.rollout_id) for r in made] == made
+    assert query(store, f"SELECT {', '.join(names)} FROM steps ORDER BY rowid")[1] == before
 
 
 def test_a_copy_of_the_older_store_is_left(store: Path) -> None:
@@ -750,7 +783,7 @@ StoreWriter(store).write([])
 """
     start(script, store).communicate()
     assert ids(store) == ["old"]
-    assert query(store, "SELECT value FROM meta WHERE key = 'schema_version'")[1] == [("2",)]
+    assert query(store, "SELECT value FROM meta WHERE key = 'schema_version'")[1] == [("3",)]
     assert StoreWriter(store).write([rollout([final()], rollout_id="new")]) == 1
     assert ids(store) == ["new", "old"]
 

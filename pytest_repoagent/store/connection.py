@@ -27,7 +27,7 @@ from pytest_repoagent.canonical import canonical_sha256
 from pytest_repoagent.errors import InfrastructureError, UsageError
 
 FORMAT = "pytest-repoagent"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 # A file of another database would otherwise send DuckDB to the network for an extension that reads it.
@@ -37,6 +37,9 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 # Bytes, the least DuckDB allows: a store of few rollouts then has a seventh of the size, one of many a tenth less.
 _BLOCK_SIZE = "16384"
+# Rows, the least DuckDB allows. Row groups that bursts wrote are merged up to this size, and the room that they had is
+# free then: with DuckDB's own 122880 rows, up to half the file.
+_ROW_GROUP_SIZE = 2048
 _READ_ONLY_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -134,7 +137,7 @@ def _open(path: Path, deadline: float, read_only: bool) -> duckdb.DuckDBPyConnec
 def _connect(path: Path, deadline: float, read_only: bool) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return duckdb.connect(path, read_only=read_only, config=CONFIG)
+            return duckdb.connect(path, read_only=True, config=CONFIG) if read_only else _attached(path)
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
@@ -144,9 +147,22 @@ def _connect(path: Path, deadline: float, read_only: bool) -> duckdb.DuckDBPyCon
         time.sleep(_POLL_S)
 
 
+def _attached(path: Path) -> duckdb.DuckDBPyConnection:
+    """The file, open for writing; ``ATTACH`` alone can set the row group size."""
+    connection = duckdb.connect(config={**CONFIG, "default_block_size": _BLOCK_SIZE})
+    try:
+        place = str(path).replace("'", "''")
+        connection.execute(f"ATTACH '{place}' AS store (ROW_GROUP_SIZE {_ROW_GROUP_SIZE})")
+        connection.execute("USE store")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _holder(text: str) -> str | None:
     """Who has the file open, in DuckDB's words; None where the error is another one."""
-    if "different configuration" in text:
+    if "different configuration" in text or "already attached" in text:
         return "this process itself"
     if "Could not set lock" not in text:
         return None
@@ -176,7 +192,7 @@ def _create(path: Path) -> None:
     unfinished = path.with_name(path.name + ".new")
     for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal"), path.with_name(path.name + ".wal")):
         leftover.unlink(missing_ok=True)
-    with duckdb.connect(unfinished, config={**CONFIG, "default_block_size": _BLOCK_SIZE}) as connection:
+    with _attached(unfinished) as connection:
         connection.execute(sql("schema.sql"))
         connection.execute(
             "INSERT INTO meta VALUES ('format', ?), ('schema_version', ?)", [FORMAT, str(SCHEMA_VERSION)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,16 @@ from pytest_repoagent import trace, trace_legacy
 from pytest_repoagent.fold import UnfinishedTrace, fold
 from pytest_repoagent.rollout import Rollout
 from pytest_repoagent.store.connection import BUSY_TIMEOUT_S
-from pytest_repoagent.store.reader import query
+from pytest_repoagent.store.reader import load_rollouts, query
+from pytest_repoagent.store.recordable import check
+from pytest_repoagent.store.rows import same
 from pytest_repoagent.store.writer import StoreWriter
+from pytest_repoagent.undisturbed import undisturbed
 
 BATCH = 100
-_UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+BATCH_BYTES = 32 * 2**20
+"""Bytes of traces that are in memory at once, beside the last file's."""
+_UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 @dataclass
@@ -27,7 +34,8 @@ class IngestReport:
         written: rollouts that are new in the store.
         already: rollouts that were there.
         unfinished: files with a rollout that has not ended: still running, or killed.
-        rejected: files that hold no rollout that can be read, each with the reason.
+        rejected: files that hold no rollout that can be read, or another one than what is recorded under its id, each
+            with the reason.
     """
 
     written: int = 0
@@ -36,46 +44,62 @@ class IngestReport:
     rejected: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def ingest(paths: Iterable[Path], store: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> IngestReport:
+def ingest(
+    paths: Iterable[Path],
+    store: Path,
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+    track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+) -> IngestReport:
     """Record the finished rollouts of trace files, and of every ``*.jsonl`` below folders.
 
-    Old-style traces are converted. A batch at a time is in memory. A store that is not there is made.
+    Old-style traces are converted. A batch at a time is in memory. A store that is not there is made. ``track`` gets
+    the files, and gives them back one by one as they are read, so that it can show how far that is.
 
     Raises:
         StoreBusy, StoreUnusable, InfrastructureError: as :meth:`pytest_repoagent.store.writer.StoreWriter.write`.
     """
     report = IngestReport()
-    files = list(_files(paths))
-    known = _recorded(store, busy_timeout_s) if len(files) > BATCH else set()  # fewer are read sooner than looked up
+    files = list(_files(paths, report))
+    known = _recorded(store, busy_timeout_s) if len(files) > BATCH else {}  # fewer are read sooner than looked up
     writer = StoreWriter(store, busy_timeout_s)
     batch: list[Rollout] = []
-    for path in files:
+    size = 0
+    for path in track(files):
         for rollout in _rollouts(path, known, report):
             batch.append(rollout)
-            if len(batch) == BATCH:
+            size += _size(path)
+            if len(batch) == BATCH or size >= BATCH_BYTES:
                 _write(writer, batch, report)
-                batch = []
+                batch, size = [], 0
     _write(writer, batch, report)
     return report
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def _files(paths: Iterable[Path], report: IngestReport) -> Iterator[Path]:
+    """Files as they are given, and those below folders in order; folders that cannot be read are rejected."""
+
+    def unreadable(error: OSError) -> None:
+        report.rejected.append((Path(error.filename), _reason(error)))
+
     for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*.jsonl") if file.is_file())
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        for folder, below, names in os.walk(path, onerror=unreadable):
+            below.sort()
+            yield from (Path(folder, name) for name in sorted(names) if name.endswith(".jsonl"))
 
 
-def _recorded(store: Path, busy_timeout_s: float) -> set[str]:
+def _recorded(store: Path, busy_timeout_s: float) -> dict[str, str]:
+    """Where each recorded rollout was read from."""
     if not store.exists():
-        return set()
-    _, found = query(store, "SELECT rollout_id FROM rollouts", busy_timeout_s=busy_timeout_s)
-    return {rollout_id for (rollout_id,) in found}
+        return {}
+    _, found = query(store, "SELECT rollout_id, trace_path FROM rollouts", busy_timeout_s=busy_timeout_s)
+    return dict(found)
 
 
-def _rollouts(path: Path, known: set[str], report: IngestReport) -> Iterator[Rollout]:
-    """The file's finished rollouts that are not known, with the others noted in ``report``."""
+def _rollouts(path: Path, known: Mapping[str, str], report: IngestReport) -> Iterator[Rollout]:
+    """The file's finished rollouts, but for what was read from it before, with the others noted in ``report``."""
     try:
         first = _first_event(path)
         if first is None:
@@ -86,23 +110,26 @@ def _rollouts(path: Path, known: set[str], report: IngestReport) -> Iterator[Rol
             raise ValueError("its first line is no trace event")
         elif first["schema"] > trace.SCHEMA:
             raise ValueError(f"its schema is {first['schema']}, newer than this version's {trace.SCHEMA}")
-        elif first["rollout_id"] in known:
+        elif known.get(first["rollout_id"]) == str(path):
             report.already += 1
         else:
-            yield fold(trace.read(path), str(path))
+            rollout = fold(trace.read(path), str(path))
+            check(rollout)
+            yield rollout
     except UnfinishedTrace:
         report.unfinished.append(path)
     except _UNREADABLE as error:
         report.rejected.append((path, _reason(error)))
 
 
-def _old_rollouts(path: Path, known: set[str], report: IngestReport) -> Iterator[Rollout]:
+def _old_rollouts(path: Path, known: Mapping[str, str], report: IngestReport) -> Iterator[Rollout]:
     for run in trace_legacy.read(path):
-        if run.rollout_id in known:
+        if run.rollout_id in known:  # which names its content
             report.already += 1
             continue
         try:
             rollout = fold(trace_legacy.convert(run), str(path))
+            check(rollout)
         except UnfinishedTrace:
             report.unfinished.append(path)
         except _UNREADABLE as error:
@@ -111,18 +138,26 @@ def _old_rollouts(path: Path, known: set[str], report: IngestReport) -> Iterator
             yield rollout
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it was there when it was read
+        return 0
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return f"it lacks the field {error}" if isinstance(error, KeyError) else f"{error}"
 
 
 def _first_event(path: Path) -> Mapping[str, Any] | None:
     """The first line's event; None where it is not written whole yet."""
-    with path.open("rb") as file:
-        line = file.readline()
+    line = next(islice(trace.lines(path), 1), b"")
     try:
         event = json.loads(line)
     except ValueError:
-        if not line.endswith(b"\n"):
+        if not line or (line.startswith(b"{") and not line.endswith(b"\n")):
             return None
         raise ValueError("its first line is not JSON") from None
     if not isinstance(event, dict):
@@ -130,10 +165,11 @@ def _first_event(path: Path) -> Mapping[str, Any] | None:
     return event
 
 
-def _write(writer: StoreWriter, batch: list[Rollout], report: IngestReport) -> None:
+def _write(writer: StoreWriter, batch: Sequence[Rollout], report: IngestReport) -> None:
     """Write the batch; where one rollout does not fit, the others one by one."""
     try:
-        new = writer.write(batch)
+        with undisturbed():
+            new = writer.write(batch)
     except ValueError as error:
         if len(batch) == 1:
             report.rejected.append((Path(batch[0].trace_path), str(error)))
@@ -142,4 +178,17 @@ def _write(writer: StoreWriter, batch: list[Rollout], report: IngestReport) -> N
             _write(writer, [rollout], report)
         return
     report.written += new
-    report.already += len(batch) - new
+    if new < len(batch):
+        clashes = _clashes(writer.path, batch)
+        report.rejected += clashes
+        report.already += len(batch) - new - len(clashes)
+
+
+def _clashes(store: Path, batch: Sequence[Rollout]) -> list[tuple[Path, str]]:
+    """Rollouts that are not what is recorded under their ids."""
+    recorded = {rollout.rollout_id: rollout for rollout in load_rollouts(store, [r.rollout_id for r in batch])}
+    return [
+        (Path(r.trace_path), f"{recorded[r.rollout_id].trace_path} is recorded as rollout {r.rollout_id}, and differs")
+        for r in batch
+        if not same(r, recorded[r.rollout_id])
+    ]

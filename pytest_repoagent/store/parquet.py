@@ -6,27 +6,28 @@ a run again replaces it, and nobody touches another's.
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 import duckdb
 
-from pytest_repoagent.errors import InfrastructureError, UsageError
+from pytest_repoagent.errors import UsageError
 from pytest_repoagent.store.connection import CONFIG, sql
+from pytest_repoagent.store.folders import Folder
 from pytest_repoagent.store.reader import connect
 
 _ROWS = {
     "test_runs": "FROM test_runs WHERE rollout_id IN (SELECT rollout_id FROM rollouts WHERE run_id = ?)",
-    "steps": "FROM steps WHERE rollout_id IN (SELECT rollout_id FROM rollouts WHERE run_id = ?)",
+    "steps": "SELECT COLUMNS(lambda name: name NOT IN ('acted', 'texts')) FROM steps "
+    "WHERE rollout_id IN (SELECT rollout_id FROM rollouts WHERE run_id = ?)",
     "rollouts": "FROM rollouts WHERE run_id = ?",
     "runs": "FROM runs WHERE run_id = ?",
 }
-"""What is exported of a run; last what says that there is more."""
+"""What is exported of a run; last what says that there is more. Of a step, every text once."""
 
 
-def export(store: Path, folder: Path) -> list[str]:
+def export(store: Path, folder: Folder) -> list[str]:
     """Write all runs of a store into the folder; returns their ids.
 
     Raises:
@@ -37,23 +38,27 @@ def export(store: Path, folder: Path) -> list[str]:
         runs = [run_id for (run_id,) in connection.execute("SELECT run_id FROM runs ORDER BY run_id").fetchall()]
         for run_id in runs:
             for table, rows in _ROWS.items():
-                _write(connection, rows, run_id, folder / table / f"{quote(run_id, safe='')}.parquet")
+                with folder.new(f"{table}/{quote(run_id, safe='')}.parquet") as file:
+                    connection.execute(f"COPY ({rows}) TO ? (FORMAT parquet, COMPRESSION zstd)", [run_id, str(file)])
     return runs
 
 
-def open_folder(folder: Path) -> duckdb.DuckDBPyConnection:
+def open_folder(folder: Folder) -> duckdb.DuckDBPyConnection:
     """All runs in the folder as the tables and views of a store; to be closed by the caller.
 
     Raises:
         UsageError: there are none, or a file is not what it should be.
+        InfrastructureError: the folder cannot be reached.
     """
     connection = duckdb.connect(config=CONFIG)
     try:
+        folder.let_read(connection)
         for table in _ROWS:
-            files = [str(path) for path in sorted((folder / table).glob("*.parquet"))]
+            files = folder.files(f"{table}/*.parquet")
             if not files:
                 raise UsageError(f"{folder} has no {table}/*.parquet: `repoagent export --parquet {folder}` makes them")
-            connection.read_parquet(files, union_by_name=True).create_view(table)
+            found = connection.read_parquet(files, union_by_name=True)
+            (found.select("*, action IS NOT NULL AS acted") if table == "steps" else found).create_view(table)
         connection.execute(sql("views.sql"))
     except duckdb.Error as error:
         connection.close()
@@ -62,18 +67,3 @@ def open_folder(folder: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise
     return connection
-
-
-def _write(connection: duckdb.DuckDBPyConnection, rows: str, run_id: str, path: Path) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            connection.execute(
-                f"COPY (SELECT * {rows}) TO ? (FORMAT parquet, COMPRESSION zstd)", [run_id, str(unfinished)]
-            )
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except (OSError, duckdb.IOException) as error:
-        raise InfrastructureError(f"{path} was not written: {str(error).partition(chr(10))[0]}") from error

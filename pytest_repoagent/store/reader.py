@@ -100,14 +100,28 @@ def load_rollout(path: Path, rollout_id: str) -> Rollout:
         UsageError: it is not recorded.
         StoreBusy, UsageError: as :func:`connect`.
     """
-    with closing(connect(path)) as connection:
-        rollout, steps, test_runs = (
-            _dicts(connection, f"FROM {table} WHERE rollout_id = ? ORDER BY {order}", [rollout_id])
-            for table, order in (("rollouts", "rollout_id"), ("steps", "step"), ("test_runs", "n"))
-        )
-    if not rollout:
+    found = load_rollouts(path, [rollout_id])
+    if not found:
         raise UsageError(f"there is no rollout {rollout_id} in {path}; `repoagent sql 'FROM rollouts'` lists them")
-    return rows.to_rollout(rollout[0], steps, test_runs)
+    return found[0]
+
+
+def load_rollouts(path: Path, ids: Sequence[str]) -> list[Rollout]:
+    """Those of some rollouts that are recorded, each as :func:`load_rollout` gives it.
+
+    Raises:
+        StoreBusy, UsageError: as :func:`connect`.
+    """
+    with closing(connect(path)) as connection:
+        found = {
+            table: _dicts(connection, f"FROM {table} WHERE rollout_id IN (SELECT unnest(?)) ORDER BY {order}", [ids])
+            for table, order in (("rollouts", "rollout_id"), ("steps", "step"), ("test_runs", "n"))
+        }
+
+    def of(rollout: dict[str, Any], table: str) -> list[dict[str, Any]]:
+        return [row for row in found[table] if row["rollout_id"] == rollout["rollout_id"]]
+
+    return [rows.to_rollout(each, of(each, "steps"), of(each, "test_runs")) for each in found["rollouts"]]
 
 
 def _fetch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,9 +21,11 @@ _ROLLOUT_DERIVED = (
     *("prompt_tokens", "completion_tokens"),
 )
 _STEP = (
-    *("prompt_sha256", "raw", "finish_reason", "strict_valid", "lenient_valid", "error_code", "error_message"),
-    *("executed_ok", "tool_code", "result", "prompt_tokens", "completion_tokens", "latency_s", "tool_s"),
+    *("prompt_sha256", "finish_reason", "strict_valid", "lenient_valid", "error_code", "error_message"),
+    *("executed_ok", "tool_code", "prompt_tokens", "completion_tokens", "latency_s", "tool_s"),
 )
+_BETWEEN = "\x1e"
+"""Between the texts of a step; JSON spells it out, so that only the last of them can hold it."""
 _TEST_RUN = ("step", "passed", "reason", "text", "duration_s", "cpu_s", "runner")
 _TEST_RUN_SINCE_2 = ("judge", "sandbox")
 
@@ -39,6 +41,11 @@ def storable(value: Any) -> Any:
     return value
 
 
+def same(one: Rollout, other: Rollout) -> bool:
+    """Whether two are one rollout, as far as the store can tell and wherever their traces lie."""
+    return _content(one) == _content(other)
+
+
 def run_row(rollout: Rollout) -> Row:
     """The row of ``runs`` that the rollout's own account of its run makes."""
     run = rollout.run
@@ -46,8 +53,8 @@ def run_row(rollout: Rollout) -> Row:
         "run_id": rollout.run_id,
         "started_at": _timestamp(run.get("started_at")),
         **{name: run.get(name) for name in ("suite", "suite_sha256", "split", "source", "commit", "settings_hash")},
-        "settings": _json(run.get("settings")),
-        "versions": _json(run.get("versions")),
+        "settings": _json_or_null(run.get("settings")),
+        "versions": _json_or_null(run.get("versions")),
     }
 
 
@@ -71,15 +78,17 @@ def rollout_row(rollout: Rollout) -> Row:
 
 
 def step_row(rollout_id: str, step: Step) -> Row:
-    """The row of ``steps``."""
+    """The row of ``steps``, without its generated columns."""
+    action = "" if step.action is None else _json(step.action)
+    texts = (_json(step.new_messages), action if action != step.raw else "", _json(step.result), step.raw)
     return {
         **{name: getattr(step, name) for name in _STEP},
         "rollout_id": rollout_id,
         "step": step.index,
-        "new_messages": _json(step.new_messages),
+        "texts": _BETWEEN.join(texts),
         "window_policy": step.window,
         "error_family": step.error_code.partition(":")[0] if step.error_code else None,
-        "action": _json(step.action),
+        "acted": step.action is not None,
         "tool": step.action.get("name") if step.action else None,
         "flags": list(step.flags),
         "extra": _json(step.extra),
@@ -92,7 +101,7 @@ def test_run_row(rollout_id: str, n: int, test_run: TestRun) -> Row:
         **{name: getattr(test_run, name) for name in (*_TEST_RUN, *_TEST_RUN_SINCE_2)},
         "rollout_id": rollout_id,
         "n": n,
-        "counts": _json(test_run.counts),
+        "counts": _json_or_null(test_run.counts),
     }
 
 
@@ -112,7 +121,7 @@ def to_rollout(rollout: Row, steps: Sequence[Row], test_runs: Sequence[Row]) -> 
 
 def _to_step(row: Row) -> Step:
     return Step(
-        **{name: row[name] for name in _STEP},
+        **{name: row[name] for name in (*_STEP, "raw", "result")},
         index=row["step"],
         new_messages=tuple(json.loads(row["new_messages"])),
         window=row["window_policy"],
@@ -127,8 +136,23 @@ def _to_test_run(row: Row) -> TestRun:
     return TestRun(**known, counts=_value(row["counts"]))
 
 
-def _json(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _content(rollout: Rollout) -> Any:
+    facts = {
+        **vars(rollout),
+        "started_at": str(_timestamp(rollout.started_at)),
+        "trace_path": None,
+        "trajectory": [vars(step) for step in rollout.trajectory],
+        "tests": [vars(test_run) for test_run in rollout.tests],
+    }
+    return json.loads(storable(_json(facts)))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _json_or_null(value: Any) -> str | None:
+    return None if value is None else _json(value)
 
 
 def _value(text: str | None) -> Any:

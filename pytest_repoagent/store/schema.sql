@@ -5,7 +5,8 @@
 -- Times are TIMESTAMP in UTC, without a zone (so that no client's TimeZone setting changes what is shown). *_s are
 -- seconds, *_usd US dollars, *_tokens as the provider counted them. JSON columns hold objects unless said otherwise.
 -- Half surrogate pairs, which UTF-8 cannot carry, are replaced by U+FFFD; the trace keeps them.
--- Tables have no foreign keys: a rollout whose run or steps are missing is still readable.
+-- Tables have no foreign keys: a rollout whose run or steps are missing is still readable. Only runs and rollouts have
+-- primary keys: a rollout is written at once with its steps and test runs, and an index takes a tenth of the file.
 
 -- Facts about this file.
 CREATE TABLE meta (
@@ -76,32 +77,34 @@ CREATE TABLE rollouts (
     sandbox VARCHAR                                 -- what kept the model's code in: full, the layers there were joined by +, or none; NULL as runner
 );
 
--- A step.
+-- A step. Its texts repeat each other: a reply is most of its action, a result most of the next messages. Compression sees
+-- what repeats only within a column, so they lie in one, texts, and the columns that GENERATED marks are read from it.
 CREATE TABLE steps (
     rollout_id VARCHAR NOT NULL,                    -- rollouts.rollout_id
     step INTEGER NOT NULL,                          -- 0-based position in the rollout
-    new_messages JSON USING COMPRESSION zstd,       -- array of {role, content}: what the conversation gained since the last request, besides the last reply
+    new_messages JSON GENERATED ALWAYS AS (split_part(texts, chr(30), 1)), -- array of {role, content}: what the conversation gained since the last request, besides the last reply
     window_policy VARCHAR,                          -- full or last_k:N: how much of the conversation was sent
     prompt_sha256 VARCHAR,                          -- hash of exactly the messages sent; NULL where an old trace lacks them
-    raw VARCHAR USING COMPRESSION zstd,             -- the reply
+    raw VARCHAR GENERATED ALWAYS AS (array_to_string(string_split(texts, chr(30))[4:], chr(30))), -- the reply
     finish_reason VARCHAR,                          -- stop, length, or the provider's own word
     strict_valid BOOLEAN NOT NULL,                  -- the reply was exactly one action
     lenient_valid BOOLEAN NOT NULL,                 -- it was, or unambiguous repairs make it one
     error_code VARCHAR,                             -- why it was not strictly valid, such as missing_required:content; NULL where it was
     error_family VARCHAR,                           -- the code without its argument: missing_required
     error_message VARCHAR,                          -- what the model was told about it
-    action JSON USING COMPRESSION zstd,             -- the executed or final action; NULL where nothing was executed
+    action JSON GENERATED ALWAYS AS (CASE WHEN acted THEN coalesce(nullif(split_part(texts, chr(30), 2), ''), raw) END), -- the executed or final action; NULL where nothing was executed
+    acted BOOLEAN NOT NULL,                         -- action is not NULL
     tool VARCHAR,                                   -- the action's tool; NULL for a final or where nothing was executed
     executed_ok BOOLEAN,                            -- the tool did its work; NULL where none ran
     tool_code VARCHAR,                              -- why the tool refused; NULL where it did not
-    result VARCHAR USING COMPRESSION zstd,          -- the tool's text; NULL where none ran
+    result VARCHAR GENERATED ALWAYS AS (CAST(split_part(texts, chr(30), 3) AS JSON) ->> '$'), -- the tool's text; NULL where none ran
     flags VARCHAR[],                                -- ways in which a valid step was poor: exact_repeat, no_op_write, ...
     prompt_tokens BIGINT,                           -- of this call; NULL where not counted
     completion_tokens BIGINT,                       -- of this call; NULL where not counted
     latency_s DOUBLE,                               -- seconds the model took
     tool_s DOUBLE,                                  -- seconds the tool took
     extra JSON USING COMPRESSION zstd,              -- what the model reported besides its text
-    PRIMARY KEY (rollout_id, step)
+    texts VARCHAR NOT NULL USING COMPRESSION zstd   -- with U+001E between them: new_messages, action where it is not letter by letter raw, result as JSON, raw
 );
 
 -- A run of the task's tests by the driver.
@@ -117,6 +120,5 @@ CREATE TABLE test_runs (
     cpu_s DOUBLE,                            -- CPU seconds of the run and its children
     runner VARCHAR,                          -- which runner judged
     judge VARCHAR,                           -- split: tests and program in processes of their own; in_process: in one; NULL where an older trace does not say
-    sandbox VARCHAR,                         -- as in rollouts
-    PRIMARY KEY (rollout_id, n)
+    sandbox VARCHAR                          -- as in rollouts
 );

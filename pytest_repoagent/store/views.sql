@@ -12,7 +12,7 @@ WITH replies AS (
         count(*) AS replies,                                                      -- model replies
         count(*) FILTER (strict_valid) AS strict,                                 -- that were exactly one action
         count(*) FILTER (strict_valid OR lenient_valid) AS lenient,               -- that were, or can be repaired
-        count(*) FILTER (action IS NOT NULL AND tool IS NULL) AS finals,          -- that ended the rollout
+        count(*) FILTER (acted AND tool IS NULL) AS finals,                       -- that ended the rollout
         count(*) FILTER (executed_ok) AS executed                                 -- whose tool did its work
     FROM steps
     GROUP BY rollout_id

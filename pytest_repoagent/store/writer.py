@@ -51,14 +51,17 @@ class StoreWriter:
                 f"the store {self.path} cannot be written ({reason}); once that is mended, `repoagent ingest` the "
                 f"traces, which hold everything"
             ) from error
-        except duckdb.Error as error:
+        except (duckdb.Error, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"a rollout does not fit the store's tables: {error}") from error
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, rollouts: Sequence[Rollout]) -> int:
     connection.begin()
     present = _present(connection, "rollouts", "rollout_id", [r.rollout_id for r in rollouts])
-    new = list({r.rollout_id: r for r in rollouts if r.rollout_id not in present}.values())
+    first: dict[str, Rollout] = {}
+    for rollout in rollouts:
+        first.setdefault(rollout.rollout_id, rollout)
+    new = [rollout for rollout_id, rollout in first.items() if rollout_id not in present]
     present = _present(connection, "runs", "run_id", [r.run_id for r in new])
     runs = {r.run_id: rows.run_row(r) for r in reversed(new) if r.run_id not in present}
     _append(connection, "runs", runs.values())
