@@ -59,7 +59,7 @@ class Conversation:
             task = self.key.task_id.partition("/")[2]
             print(f"printed by {task}")
             print(f"complained by {task}", file=sys.stderr)
-            logging.getLogger("talking").warning("logged by %s", task)
+            logging.getLogger("talking").warning("logged by %s", task, extra={"stays": lambda: None})
             return Reply("nonsense", "stop")
         time.sleep(60 if self.name == "endless" else 0.25)
         return Reply(CALL if len(messages) < 5 else FINAL, "stop")

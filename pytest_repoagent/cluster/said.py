@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from queue import SimpleQueue
 
+_PLAIN = (str, int, float, type(None))
+
 
 @dataclass(frozen=True)
 class Said:
@@ -41,8 +43,13 @@ def heard(log_level: int) -> Iterator[Callable[[], Said]]:
     try:
         with redirect_stdout(stdout), redirect_stderr(stderr):
             yield lambda: Said(
-                stdout.getvalue(), stderr.getvalue(), tuple(records.get() for _ in range(records.qsize()))
+                stdout.getvalue(), stderr.getvalue(), tuple(_plain(records.get()) for _ in range(records.qsize()))
             )
     finally:
         root.setLevel(before)
         root.removeHandler(handler)
+
+
+def _plain(record: logging.LogRecord) -> logging.LogRecord:
+    """The record without what somebody hung on it that may not travel."""
+    return logging.makeLogRecord({name: value for name, value in vars(record).items() if isinstance(value, _PLAIN)})
