@@ -248,7 +248,12 @@ def test_a_batch_is_bounded_by_bytes_too(tmp_path: Path, store: Path, monkeypatc
     monkeypatch.setattr(ingest_module, "BATCH_BYTES", 2 * files[0].stat().st_size)
     sizes: list[int] = []
     plain = StoreWriter.write
-    monkeypatch.setattr(StoreWriter, "write", lambda self, batch: sizes.append(len(batch)) or plain(self, batch))
+
+    def write(self: StoreWriter, batch: Sequence[Rollout]) -> int:
+        sizes.append(len(batch))
+        return plain(self, batch)
+
+    monkeypatch.setattr(StoreWriter, "write", write)
     assert ingest(files, store).written == 9
     assert sizes == [2, 2, 2, 2, 1]
 

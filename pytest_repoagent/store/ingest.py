@@ -179,16 +179,21 @@ def _write(writer: StoreWriter, batch: Sequence[Rollout], report: IngestReport) 
         return
     report.written += new
     if new < len(batch):
-        clashes = _clashes(writer.path, batch)
+        clashes = _clashes(writer, batch)
         report.rejected += clashes
         report.already += len(batch) - new - len(clashes)
 
 
-def _clashes(store: Path, batch: Sequence[Rollout]) -> list[tuple[Path, str]]:
-    """Rollouts that are not what is recorded under their ids."""
-    recorded = {rollout.rollout_id: rollout for rollout in load_rollouts(store, [r.rollout_id for r in batch])}
+def _clashes(writer: StoreWriter, batch: Sequence[Rollout]) -> list[tuple[Path, str]]:
+    """Rollouts that are not what was recorded, from another file, under their ids."""
+    paths = _recorded(writer.path, writer.busy_timeout_s)
+    others = [r for r in batch if paths[r.rollout_id] != r.trace_path]
+    if not others:
+        return []
+    found = load_rollouts(writer.path, [r.rollout_id for r in others], writer.busy_timeout_s)
+    recorded = {r.rollout_id: r for r in found}
     return [
-        (Path(r.trace_path), f"{recorded[r.rollout_id].trace_path} is recorded as rollout {r.rollout_id}, and differs")
-        for r in batch
+        (Path(r.trace_path), f"{paths[r.rollout_id]} is recorded as rollout {r.rollout_id}, and differs")
+        for r in others
         if not same(r, recorded[r.rollout_id])
     ]

@@ -106,13 +106,13 @@ def load_rollout(path: Path, rollout_id: str) -> Rollout:
     return found[0]
 
 
-def load_rollouts(path: Path, ids: Sequence[str]) -> list[Rollout]:
+def load_rollouts(path: Path, ids: Sequence[str], busy_timeout_s: float = BUSY_TIMEOUT_S) -> list[Rollout]:
     """Those of some rollouts that are recorded, each as :func:`load_rollout` gives it.
 
     Raises:
         StoreBusy, UsageError: as :func:`connect`.
     """
-    with closing(connect(path)) as connection:
+    with closing(connect(path, busy_timeout_s)) as connection:
         found = {
             table: _dicts(connection, f"FROM {table} WHERE rollout_id IN (SELECT unnest(?)) ORDER BY {order}", [ids])
             for table, order in (("rollouts", "rollout_id"), ("steps", "step"), ("test_runs", "n"))

@@ -136,7 +136,7 @@ def _to_test_run(row: Row) -> TestRun:
     return TestRun(**known, counts=_value(row["counts"]))
 
 
-def _content(rollout: Rollout) -> Any:
+def _content(rollout: Rollout) -> Row:
     facts = {
         **vars(rollout),
         "started_at": str(_timestamp(rollout.started_at)),
@@ -144,7 +144,8 @@ def _content(rollout: Rollout) -> Any:
         "trajectory": [vars(step) for step in rollout.trajectory],
         "tests": [vars(test_run) for test_run in rollout.tests],
     }
-    return json.loads(storable(_json(facts)))
+    content: Row = json.loads(storable(_json(facts)))
+    return content
 
 
 def _json(value: Any) -> str:

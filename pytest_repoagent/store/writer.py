@@ -29,7 +29,7 @@ class StoreWriter:
     def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         """Name the file; the first burst opens it, and makes it where there is none."""
         self.path = path
-        self._busy_timeout_s = busy_timeout_s
+        self.busy_timeout_s = busy_timeout_s
 
     def write(self, rollouts: Sequence[Rollout]) -> int:
         """Record what is not recorded yet, all of it or nothing, and return how many rollouts that was.
@@ -43,7 +43,7 @@ class StoreWriter:
             ValueError: a rollout does not fit the tables.
         """
         try:
-            with writing(self.path, self._busy_timeout_s) as connection:
+            with writing(self.path, self.busy_timeout_s) as connection:
                 return _insert(connection, rollouts)
         except (duckdb.OperationalError, duckdb.FatalException, duckdb.InternalException) as error:
             reason = str(error).partition("\n")[0]
