@@ -2,13 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 TRAIN_VENV := .venv-train
 PEERS_VENV := .venv-peers
-RAY_VENV := .venv-ray
+MACHINES_VENV := .venv-machines
 BIN := $(VENV)/bin
 N ?= 4
 KILLS ?= 300
 SEED ?= 0
 
-.PHONY: test test-train test-ray chaos eval lint check bench screenshots clean
+.PHONY: test test-train test-machines chaos eval lint check bench screenshots clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
@@ -18,9 +18,9 @@ test: $(VENV)/.dev
 test-train: $(TRAIN_VENV)/.installed
 	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py tests/test_train_loop.py $(ARGS)
 
-# Make rollouts on clusters of Ray's own, in a virtual environment of its own: it holds Ray.
-test-ray: $(RAY_VENV)/.installed
-	$(RAY_VENV)/bin/pytest tests/test_ray.py $(ARGS)
+# What several machines are for: Ray clusters, and runs shared over S3; in a virtual environment that holds both.
+test-machines: $(MACHINES_VENV)/.installed
+	$(MACHINES_VENV)/bin/pytest tests/test_ray.py tests/test_export_s3.py $(ARGS)
 
 # Kill processes of runs at random, KILLS times (about three seconds each), and see that nothing is lost.
 chaos: $(VENV)/.dev
@@ -70,10 +70,10 @@ $(TRAIN_VENV)/.installed: pyproject.toml constraints.txt
 	$(TRAIN_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[train]"
 	touch $@
 
-$(RAY_VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(RAY_VENV)
-	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
-	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[ray]"
+$(MACHINES_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(MACHINES_VENV)
+	$(MACHINES_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(MACHINES_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --group s3-server --editable ".[ray,s3]"
 	touch $@
 
 $(PEERS_VENV)/.installed: pyproject.toml constraints.txt
@@ -83,4 +83,4 @@ $(PEERS_VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(TRAIN_VENV) $(PEERS_VENV) $(RAY_VENV) .repoagent
+	rm -rf $(VENV) $(TRAIN_VENV) $(PEERS_VENV) $(MACHINES_VENV) .repoagent

@@ -22,7 +22,7 @@ from pytest_repoagent.cluster.connect import connect
 from pytest_repoagent.errors import UsageError
 
 HAS_RAY = find_spec("ray") is not None
-needs_ray = pytest.mark.skipif(not HAS_RAY, reason="needs the extra `ray`: make test-ray")
+needs_ray = pytest.mark.skipif(not HAS_RAY, reason="needs the extra `ray`: make test-machines")
 QUICK = "--test-policy=never"
 MODELS = """
 import logging, sys, time
