@@ -76,7 +76,11 @@ class Filter:
             own_processes: another layer keeps signals from other processes, so that a profile that starts programs
                 may send them some, too.
         """
-        self._code, self._pids = _assembled(os.uname().machine, profile, own_files, own_processes)
+        code, self._pids = _assembled(os.uname().machine, profile, own_files, own_processes)
+        self._code = ctypes.create_string_buffer(code, len(code))
+        header = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(self._code))
+        self._program = ctypes.create_string_buffer(header, len(header))
+        self._address = ctypes.addressof(self._program)
 
     def install(self) -> None:
         """Hold this thread, and all that it starts, to the list for good; needs ``no_new_privs``.
@@ -84,13 +88,9 @@ class Filter:
         Raises:
             OSError: the kernel refuses.
         """
-        code = bytearray(self._code)
         for position in self._pids:
-            struct.pack_into("=I", code, position, os.getpid())
-        instructions = (ctypes.c_char * len(code)).from_buffer(code)
-        header = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(instructions))
-        program = ctypes.create_string_buffer(header, len(header))
-        prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(program))
+            struct.pack_into("=I", self._code, position, os.getpid())
+        prctl(_PR_SET_SECCOMP, _MODE_FILTER, self._address)
 
 
 @functools.cache

@@ -1,0 +1,89 @@
+"""The folder that runs take place in: emptied and filled for each of them, and never replaced."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+Files = Mapping[str, bytes]
+"""Relative path -> content."""
+
+
+class Littered(Exception):
+    """A run left folders that cannot be removed; another server has another place."""
+
+
+class Scratch:
+    """A folder with two others, for barriers are tied to folders, not to their names.
+
+    Attributes:
+        folder: the folder itself.
+        work: where the program is, and the tests where both share a process.
+        home: an empty folder of the tests' own.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Make the folders."""
+        self.folder = folder
+        self.work, self.home = f"{folder}/work", f"{folder}/home"
+        self._places = self.work, self.home
+        for place in self._places:
+            os.makedirs(place)
+        self._origin = [_identity(place) for place in self._places]
+
+    def refill(self, program: Files, tests: Path | None = None) -> None:
+        """Empty the folder and put a program into ``work``, over a copy of the folder ``tests``.
+
+        Raises:
+            Littered: it cannot be emptied.
+        """
+        self._clear()
+        if tests:
+            shutil.copytree(tests, self.work, dirs_exist_ok=True)
+            os.chmod(self.work, self._origin[0].mode)
+        made = {self.work}
+        for path, data in program.items():
+            file = f"{self.work}/{path}"
+            folder = os.path.dirname(file)
+            if folder not in made:
+                os.makedirs(folder, exist_ok=True)
+                made.add(folder)
+            with open(file, "wb", buffering=0) as writer:
+                writer.write(data)
+
+    def _clear(self) -> None:
+        try:
+            if [_identity(place) for place in self._places] != self._origin:
+                raise Littered(self.folder)
+            for place in (self.folder, *self._places):
+                _empty(place, self._places)
+        except (OSError, RecursionError) as error:
+            raise Littered(self.folder) from error
+
+
+class _Identity(NamedTuple):
+    """What makes a folder that folder."""
+
+    device: int
+    inode: int
+    mode: int
+
+
+def _identity(place: str) -> _Identity:
+    facts = os.lstat(place)
+    return _Identity(facts.st_dev, facts.st_ino, facts.st_mode)
+
+
+def _empty(folder: str, keep: Container[str]) -> None:
+    """Remove everything but ``keep``, where no process is left that could put a link in a folder's place."""
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)
+        elif entry.path not in keep:
+            _empty(entry.path, ())
+            os.rmdir(entry.path)
