@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 _SERVE = """
 import socket, sys
 from pytest_repoagent.testrun.split import worker
-worker.serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2], [sys.argv[2]], record=sys.argv[3] == "True")
+worker.Worker(sys.argv[2]).attend(socket.socket(fileno=int(sys.argv[1])), [sys.argv[2]], sys.argv[3] == "True")
 """
 
 

@@ -33,6 +33,7 @@ _X32 = 0x40000000
 
 _LOAD, _AND, _JUMP, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x54, 0x05, 0x15, 0x35, 0x06
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
+_FARTHEST = 255  # that a condition can jump
 _ALL_BITS = 0xFFFFFFFF
 _OWN_PID = 0xFFFFFFFE
 
@@ -196,4 +197,6 @@ def _search(cases: list[tuple[int, Code]]) -> Code:
         return cases[0][1]
     middle = len(cases) // 2
     low, high = _search(cases[:middle]), _search(cases[middle:])
+    if len(low) <= _FARTHEST:
+        return ((_IF_AT_LEAST, len(low), 0, cases[middle][0]), *low, *high)
     return ((_IF_AT_LEAST, 0, 1, cases[middle][0]), (_JUMP, 0, 0, len(low)), *low, *high)

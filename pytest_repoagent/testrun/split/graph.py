@@ -26,8 +26,8 @@ _METHODS: dict[str, tuple[str | None, ...]] = {
 class StandIns(Protocol):
     """Makes what this end holds in place of the other end's objects."""
 
-    def function(self, number: int, module: str, name: str) -> Any:
-        """A callable."""
+    def function(self, number: int, module: str, name: str, bare: bool) -> Any:
+        """A callable; a bare one has no ``__wrapped__``."""
         ...
 
     def iterator(self, number: int, kind: str, name: str) -> Any:

@@ -51,19 +51,10 @@ def fork(fds: Sequence[int], keep: int | None = None) -> int:
     return pid
 
 
-def ignore_interrupts() -> None:
-    """Make the handlers of signals in this process and its forks what Python makes them, but for Ctrl-C here.
-
-    Whoever started this process may have had others.
-    """
+def reset_handlers() -> None:
+    """Handle signals in this process and its forks as Python does, whatever those did who started this process."""
     for handled, handler in _HANDLERS.items():
         signal.signal(handled, handler)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def heed_interrupts() -> None:
-    """Undo in a fork what was made for Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def spawn(fds: Sequence[int], body: Callable[[], NoReturn], keep: int | None = None) -> int:

@@ -26,9 +26,11 @@ def send(connection: socket.socket, message: Mapping[str, Any], fds: Sequence[in
         Closed: nobody is there to read it.
     """
     data = json.dumps(message).encode()
+    data = len(data).to_bytes(_LENGTH_BYTES, "big") + data
     try:
-        socket.send_fds(connection, [len(data).to_bytes(_LENGTH_BYTES, "big")], fds)
-        connection.sendall(data)
+        sent = socket.send_fds(connection, [data], fds)
+        if sent < len(data):
+            connection.sendall(data[sent:])
     except (BrokenPipeError, ConnectionResetError) as error:
         raise Closed from error
 

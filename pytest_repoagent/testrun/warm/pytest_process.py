@@ -149,22 +149,24 @@ class _Collected:
         if _warnings_are_errors(session):
             self._bridge.refused(["warnings are errors"])
         self._bridge.disconnect()
+        self._bridge.drop_notes()
         messages.send(self._connection, {"exports": self._bridge.exports})
-        plain = PlainTests(session, self._reporter) if are_plain(session, self._session.args) else None
-        if plain:
+        if are_plain(session, self._session.args):
             self._bridge.frames_missing += FRAMES_LEFT_OUT
-        _warm_up()
+            PlainTests(session, self._reporter).run(self._become_judge, self.pytest_sessionfinish)
         self._become_judge()
-        return plain.run() if plain else None
+        return None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> NoReturn:
         """The session's own end belongs to no verdict, and tearing pytest down costs more than the tests."""
         _Notes(self._bridge).write()
         self._reporter.send("finished")
+        self._bridge.disconnect()  # so that the worker ends while this process does
         os._exit(0)
 
     def _become_judge(self) -> None:
+        _warm_up()
         known = list(self._bridge.unservable)
         confinements = Confinements()
         while True:

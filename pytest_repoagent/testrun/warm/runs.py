@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import pkgutil
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +22,9 @@ from pytest_repoagent.testrun.sandbox.confine import Confinement
 from pytest_repoagent.testrun.sandbox.layers import Layers
 from pytest_repoagent.testrun.sandbox.limits import ProcessLimits
 from pytest_repoagent.testrun.sandbox.seccomp import Profile
-from pytest_repoagent.testrun.split import worker
+from pytest_repoagent.testrun.split.worker import Worker
 from pytest_repoagent.testrun.warm import libraries, messages, orphans
-from pytest_repoagent.testrun.warm.fork import NOTES, heed_interrupts, kill, reap, settle, spawn
+from pytest_repoagent.testrun.warm.fork import NOTES, kill, reap, settle, spawn
 from pytest_repoagent.testrun.warm.scratch import Files, Scratch
 from pytest_repoagent.testrun.warm.watch import Ends, answer, read_notes, watch
 from pytest_repoagent.testrun.warm.wire import Barriers, Confinements, Session, Turn
@@ -111,7 +112,9 @@ class Runs:
         """
         self.scratch = Scratch(str(scratch))
         settle(self.scratch.work, f"{scratch}/none")  # for all workers
+        pkgutil.get_importer(self.scratch.work)
         faulthandler.enable()
+        self._worker = Worker(self.scratch.work)
         self._confinements = Confinements()
         self._control = control
         self._layers = layers
@@ -238,11 +241,9 @@ class Runs:
         return spawn(fds, partial(self._become_worker, order, confinement), confinement.fileno())
 
     def _become_worker(self, order: Order, confinement: Confinement) -> NoReturn:
-        heed_interrupts()
         confinement.enter()
         os.close(NOTES)
-        work = self.scratch.work
-        worker.serve(socket.socket(fileno=_WORKER_CONNECTION), work, [work], order.record)
+        self._worker.attend(socket.socket(fileno=_WORKER_CONNECTION), [self.scratch.work], order.record)
 
     def _finish(self, judges: socket.socket, worker_pid: int | None, notes: int) -> Ends:
         try:
@@ -266,5 +267,4 @@ def _sources(program: Files) -> dict[str, str]:
 def _become_pytest_process() -> NoReturn:
     from pytest_repoagent.testrun.warm import pytest_process
 
-    heed_interrupts()
     pytest_process.serve(socket.socket(fileno=4))

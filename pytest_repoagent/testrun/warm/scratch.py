@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import pkgutil
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -42,14 +42,14 @@ class Scratch:
         """
         self._clear()
         if tests:
-            shutil.copytree(tests, self.work, dirs_exist_ok=True)
-            os.chmod(self.work, self._origin[0].mode)
+            _copy(str(tests), self.work)
         made = {self.work}
         for path, data in program.items():
             file = f"{self.work}/{path}"
             folder = os.path.dirname(file)
             if folder not in made:
                 os.makedirs(folder, exist_ok=True)
+                pkgutil.get_importer(folder)  # which remembers it, so that the forks need not find out
                 made.add(folder)
             with open(file, "wb", buffering=0) as writer:
                 writer.write(data)
@@ -75,6 +75,20 @@ class _Identity(NamedTuple):
 def _identity(place: str) -> _Identity:
     facts = os.lstat(place)
     return _Identity(facts.st_dev, facts.st_ino, facts.st_mode)
+
+
+def _copy(folder: str, target: str) -> None:
+    """Copy what is in a folder of plain files; not by shutil, whose libraries every fork would have to carry."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            copy = f"{target}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                os.mkdir(copy)
+                _copy(entry.path, copy)
+                continue
+            with open(entry.path, "rb") as reader, open(copy, "xb") as writer:
+                writer.write(reader.read())
+            os.chmod(copy, entry.stat().st_mode)
 
 
 def _empty(folder: str, keep: Container[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from pytest_repoagent.testrun.sandbox.layers import Layers
 from pytest_repoagent.testrun.warm import messages, orphans
-from pytest_repoagent.testrun.warm.fork import ignore_interrupts
+from pytest_repoagent.testrun.warm.fork import reset_handlers
 from pytest_repoagent.testrun.warm.runs import Bounds, ChildFailed, Order, Runs, Template, Tests
 from pytest_repoagent.testrun.warm.scratch import Files
 from pytest_repoagent.testrun.warm.watch import DriverGone, Ends
@@ -80,7 +80,7 @@ class Server:
 def main(control_fd: int) -> NoReturn:
     """Serve the driver behind a socket, whose first message says how."""
     control = socket.socket(fileno=control_fd)
-    ignore_interrupts()
+    reset_handlers()
     orphans.adopt()
     try:
         settings, _ = messages.receive(control)
