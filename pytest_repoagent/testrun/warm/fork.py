@@ -95,10 +95,11 @@ def settle(work: str, home: str) -> None:
 
 def kill(pid: int) -> None:
     """Kill a child, which must not have been reaped, and its process group."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    try:
+        os.killpg(pid, _SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError):
+            os.kill(pid, _SIGKILL)
 
 
 def reap(pid: int) -> Mapping[str, Any]:

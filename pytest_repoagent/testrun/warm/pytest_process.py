@@ -168,11 +168,13 @@ class _Collected:
     def _become_judge(self) -> None:
         _warm_up()
         known = list(self._bridge.unservable)
-        confinements = Confinements()
+        confinements, barriers = Confinements(), self._session.barriers
         while True:
             request, fds = _next(self._connection)
             turn = Turn.load(request)
-            confinement = confinements.get(replace(self._session.barriers, limits=turn.limits))
+            if turn.limits != barriers.limits:
+                barriers = replace(barriers, limits=turn.limits)
+            confinement = confinements.get(barriers)
             pid = fork(fds, confinement.fileno())
             if pid == 0:
                 self._connection.detach()  # its file descriptor is the report channel now

@@ -47,6 +47,9 @@ class Bounds:
         return ProcessLimits(self.cpu_s, self.memory_bytes, self.file_bytes, open_files)
 
 
+_ANY_BOUNDS = Bounds(cpu_s=1, memory_bytes=1 << 30, file_bytes=1)
+
+
 @dataclass(frozen=True)
 class Tests:
     """A task's trusted side.
@@ -121,6 +124,8 @@ class Runs:
         # The package brings corrected programs along.
         own = Path(__file__).resolve().parents[2]
         self._readable, self._names = libraries.readable(own), libraries.around(own)
+        read = (*self._readable, self.scratch.work)
+        self._of_worker = Barriers(layers, "pure", _ANY_BOUNDS.process(WORKER_FILES), read, names=self._names)
         self._null = os.open(os.devnull, os.O_RDWR)
         self._warm_up()
         self._pytest, other = socket.socketpair()
@@ -130,7 +135,7 @@ class Runs:
     def _warm_up(self) -> None:
         """Do once what every fork would do again."""
         for profile in get_args(Profile):
-            Confinement(self._layers, profile, Bounds(1, 1 << 30, 1).process(JUDGE_FILES), (), ()).close()
+            Confinement(self._layers, profile, _ANY_BOUNDS.process(JUDGE_FILES), (), ()).close()
         gc.collect()
         gc.freeze()
 
@@ -227,8 +232,10 @@ class Runs:
         )
 
     def _worker_barriers(self, bounds: Bounds) -> Barriers:
-        read = (*self._readable, self.scratch.work)
-        return Barriers(self._layers, "pure", bounds.process(WORKER_FILES), read, names=self._names)
+        limits = bounds.process(WORKER_FILES)
+        if limits != self._of_worker.limits:
+            self._of_worker = replace(self._of_worker, limits=limits)
+        return self._of_worker
 
     def _judge_fds(self, order: Order, notes: int) -> list[int]:
         channel, stdout, stderr = order.pipes

@@ -6,7 +6,6 @@ import os
 import pkgutil
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 Files = Mapping[str, bytes]
 """Relative path -> content."""
@@ -46,7 +45,7 @@ class Scratch:
         made = {self.work}
         for path, data in program.items():
             file = f"{self.work}/{path}"
-            folder = os.path.dirname(file)
+            folder = file.rpartition("/")[0]
             if folder not in made:
                 os.makedirs(folder, exist_ok=True)
                 pkgutil.get_importer(folder)  # which remembers it, so that the forks need not find out
@@ -64,17 +63,10 @@ class Scratch:
             raise Littered(self.folder) from error
 
 
-class _Identity(NamedTuple):
+def _identity(place: str) -> tuple[int, ...]:
     """What makes a folder that folder."""
-
-    device: int
-    inode: int
-    mode: int
-
-
-def _identity(place: str) -> _Identity:
     facts = os.lstat(place)
-    return _Identity(facts.st_dev, facts.st_ino, facts.st_mode)
+    return facts.st_dev, facts.st_ino, facts.st_mode
 
 
 def _copy(folder: str, target: str) -> None:

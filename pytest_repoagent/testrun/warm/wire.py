@@ -51,7 +51,7 @@ class Confinements:
         Raises:
             OSError: a path does not exist, or the kernel refuses.
         """
-        if self._latest is None or self._latest[0] != barriers:
+        if self._latest is None or (self._latest[0] is not barriers and self._latest[0] != barriers):
             if self._latest:
                 self._latest[1].close()
             self._latest = None
