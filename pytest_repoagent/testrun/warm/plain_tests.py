@@ -68,7 +68,7 @@ class PlainTests:
         """Run all tests, as ``pytest_runtestloop`` does, between calls of ``begin``, which forks, and ``end``."""
         self._begin, self._end = begin, end
         self._protocol(item=self._session.items[0], nextitem=None)
-        raise AssertionError
+        raise AssertionError("the last test did not end the process")
 
     def pytest_runtest_protocol(self) -> NoReturn:
         """Run and report the tests."""
