@@ -90,7 +90,7 @@ class PlainTests:
                 self._capture.read_global_capture()
             if warnings.filters != filters:
                 warnings.resetwarnings()
-                warnings.filters[:] = filters
+                warnings.filters = list(filters)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
