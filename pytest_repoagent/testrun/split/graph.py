@@ -89,10 +89,10 @@ class Heap:
         Where the other end holds less than all that makes up an object, it stays until that end forgets it.
         """
         asked = self.objects.keys() - held
-        if not asked:
+        always = {number for number in asked if self._is_original(number)}
+        if always == asked:
             return []
         opaque = {number for number in asked if self.tags[number] in kinds.BY_REFERENCE}
-        always = {number for number in asked if self._is_original(number)}
         released = sorted(asked - retained(self.objects, asked, always, opaque))
         self.forget(released)
         return released

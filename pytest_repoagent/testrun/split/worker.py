@@ -45,6 +45,8 @@ class _Output(io.BytesIO):
     def take(self) -> str:
         """What is new."""
         data = self.getvalue()
+        if not data:
+            return ""
         self.seek(0)
         self.truncate()
         return data.decode("utf-8", "replace")

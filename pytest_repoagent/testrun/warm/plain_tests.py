@@ -86,7 +86,7 @@ class PlainTests:
             else:
                 self._report(item, error)
             sys.stdout, sys.stderr, warnings.showwarning = stdout, stderr, show
-            if stdout.buffer.tell() or stderr.buffer.tell():
+            if stdout.buffer.getvalue() or stderr.buffer.getvalue():
                 self._capture.read_global_capture()
             if warnings.filters != filters:
                 warnings.resetwarnings()
