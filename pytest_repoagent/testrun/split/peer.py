@@ -274,9 +274,7 @@ class Peer:
         if not self._depth:
             self.faults.reset()
             self._forgotten += self.heap.release(frozenset() if is_answer else packing.reached)
-        message = [*head, packing.values, packing.table, self._forgotten]
-        if is_answer:
-            message.append(self.notes())
+        message = [*head, packing.values, packing.table, self._forgotten, *([self.notes()] if is_answer else [])]
         try:
             self.send(message)
         except Unservable:
