@@ -92,7 +92,9 @@ class Workshop:
         Raises:
             UsageError: a model or the test runner cannot be used.
         """
-        self.runner().check()
+        runner = self.runner()
+        if self.run.settings.test_policy != "never":
+            runner.check()
         for spec in self.run.settings.model:
             self.model(spec).check()
 

@@ -37,7 +37,7 @@ settings = json.loads(sys.argv[1])
 sys.path.insert(0, settings["root"])
 from pytest_repoagent.testrun.sandbox.confine import Confinement
 from pytest_repoagent.testrun.sandbox.layers import Layers
-from pytest_repoagent.testrun.sandbox.limits import ProcessLimits
+from pytest_repoagent.testrun.sandbox.limits import ProcessLimits, apply
 sys.path.pop(0)
 parent = os.getpid()
 if settings["forked"] and os.fork():

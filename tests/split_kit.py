@@ -25,7 +25,7 @@ if settings["split"]:
     if not os.fork():
         ours.close()
         os.chdir(settings["program_folder"])
-        worker.serve(theirs, settings["program_folder"], [settings["program_folder"]], record=True)
+        worker.Worker(settings["program_folder"]).attend(theirs, [settings["program_folder"]], record=True)
     theirs.close()
 os.chdir(settings["work"])
 import pytest

@@ -39,6 +39,7 @@ NOT_PLAIN = {
         "def pytest_generate_tests(metafunc): metafunc.parametrize('x', [1], indirect=True)\ndef test(x): assert x == 2"
     ),
     "a coroutine": "async def test(): pass",
+    "no test": "pass",
     "one of two": "def test(): pass\ndef test_two(tmp_path): pass",
 }
 
@@ -57,7 +58,8 @@ def found(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, test: str,
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile("import pytest\n" + test)
     look = _Look()
-    pytester.inline_run("-p", "no:cacheprovider", *args, plugins=[look])
+    known = ("-W", "ignore::pytest.PytestUnknownMarkWarning")
+    pytester.inline_run("-p", "no:cacheprovider", *known, *args, plugins=[look])
     return look.found
 
 

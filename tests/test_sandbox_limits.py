@@ -59,11 +59,11 @@ def test_lower_limits_stay() -> None:
     code = """
 resource.setrlimit(resource.RLIMIT_NOFILE, (20, 30))
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 1 << 40))
-ProcessLimits(5, 1 << 30, 1000, 64).apply()
+apply(ProcessLimits(5, 1 << 30, 1000, 64).changes())
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (20, 30)
 assert resource.getrlimit(resource.RLIMIT_FSIZE) == (500, 1000)
 assert resource.getrlimit(resource.RLIMIT_CPU) == (5, 6)
-ProcessLimits(50, 1 << 40, 1000, 64).apply()
+apply(ProcessLimits(50, 1 << 40, 1000, 64).changes())
 assert resource.getrlimit(resource.RLIMIT_CPU) == (5, 6)
 assert resource.getrlimit(resource.RLIMIT_AS) == (1 << 30, 1 << 30)
 """

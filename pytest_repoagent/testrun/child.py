@@ -58,6 +58,11 @@ def _why(report: pytest.CollectReport | pytest.TestReport) -> str:
     return report.longreprtext
 
 
+def event(kind: str, nodeid: str) -> str:
+    """An event that says no more than which test it is about, as JSON."""
+    return _encode({"kind": kind, "id": bounded(nodeid)})
+
+
 class Reporter:
     """A pytest plugin that sends what happens to the driver, and keeps it until there is a channel to send it on."""
 
@@ -65,7 +70,7 @@ class Reporter:
         self._channel = -1
         self._pid = -1
         self._prefix = ""
-        self._held: list[dict[str, Any]] = []
+        self._held: list[str] = []
 
     def attach(self, channel: int, nonce: str) -> None:
         """Send from now on, in this process alone, each line to the file descriptor ``channel`` behind ``nonce``."""
@@ -76,15 +81,19 @@ class Reporter:
 
     def send(self, kind: str, **fields: Any) -> None:
         """Write one event; how a test ended is written together with what comes next."""
-        self._held.append({"kind": kind, **fields})
-        if self._channel >= 0 and kind not in _TOGETHER_WITH_THE_NEXT:
+        self.write(_encode({"kind": kind, **fields}), later=kind in _TOGETHER_WITH_THE_NEXT)
+
+    def write(self, event: str, later: bool = False) -> None:
+        """Write an event that is JSON already, or have it written together with what comes next."""
+        self._held.append(event)
+        if self._channel >= 0 and not later:
             self._flush()
 
     def _flush(self) -> None:
         held, self._held = self._held, []
         if _getpid() != self._pid:  # a fork that a test left running pytest stays silent
             return
-        data = "".join(f"{self._prefix}{_encode(event)}\n" for event in held).encode("ascii")
+        data = "".join([f"{self._prefix}{event}\n" for event in held]).encode("ascii")
         while data:
             data = data[_write(self._channel, data) :]
 
@@ -101,7 +110,7 @@ class Reporter:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A test starts."""
-        self.send("started", id=bounded(nodeid))
+        self.write(event("started", nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of a test, or one of its subtests, ended."""
@@ -122,10 +131,6 @@ class Reporter:
         """One phase of a test passed."""
         fields = {"outcome": "passed", "xfail": False, "subtest": False, "text": "", "stdout": ""}
         self.send("report", id=bounded(nodeid), when=when, **fields)
-
-    def passed(self, nodeid: str) -> None:
-        """All phases of a test passed."""
-        self.send("passed", id=bounded(nodeid))
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Pytest itself gave up."""

@@ -15,6 +15,7 @@ from pytest_repoagent.testrun.feedback import clip
 
 STDERR_CHARS = 8000
 _READ_BYTES = 1 << 16
+_HEAD_START_MS = 25
 
 
 class Pipes:
@@ -65,12 +66,18 @@ class Pipes:
     def read_until(self, done: int) -> Ending | None:
         """Read until the file descriptor ``done`` is readable, whoever else still holds a pipe open.
 
+        Most runs are over soon and fit into the pipes, and to be woken by each of their reports costs more than to
+        read them together: the pipes are left alone for the first moment.
+
         Returns:
             None, or why the run must be cut short: a bound was passed.
         """
         deadline = time.monotonic() + wall_limit_s(self._limits)
         poll = select.poll()
-        for fd in (done, self._channel, self._stdout, self._stderr):
+        poll.register(done, select.POLLIN)
+        if poll.poll(_HEAD_START_MS):
+            return None
+        for fd in (self._channel, self._stdout, self._stderr):
             poll.register(fd, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
             ready = {fd for fd, _ in poll.poll(1000 * left)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -62,7 +63,13 @@ class WarmTasks:
         return raw, manner
 
     def _task(self, job: Job) -> tuple[int, Manner]:
-        key = (job.root, job.paths, job.command, job.editable, tuple(_stamp(job.root / path) for path in job.paths))
+        key = (
+            job.root,
+            job.paths,
+            job.command,
+            job.editable,
+            tuple(_stamp(f"{job.root}/{path}") for path in job.paths),
+        )
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
@@ -142,10 +149,10 @@ def _agree(one: RawRun, other: RawRun) -> bool:
     return all(a == b for a, b in zip(*ways, strict=False))
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _stamp(path: str) -> tuple[int, ...]:
     """Changes when the file does."""
     try:
-        facts = path.lstat()
+        facts = os.lstat(path)
     except OSError as error:
         raise InfrastructureError(f"The pristine file {path} cannot be read: {error}.") from error
     return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns

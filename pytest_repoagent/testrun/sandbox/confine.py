@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_repoagent.testrun.sandbox import landlock, seccomp
+from pytest_repoagent.testrun.sandbox import landlock, limits, seccomp
 from pytest_repoagent.testrun.sandbox.layers import NONE, Layers
 from pytest_repoagent.testrun.sandbox.libc import drop_capabilities, prctl
 from pytest_repoagent.testrun.sandbox.limits import ProcessLimits
 from pytest_repoagent.testrun.sandbox.seccomp import Profile
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_SIGKILL = int(signal.SIGKILL)
 
 
 class Confinement:
@@ -23,17 +24,17 @@ class Confinement:
         self,
         layers: Layers,
         profile: Profile,
-        limits: ProcessLimits,
+        bounds: ProcessLimits,
         read: Sequence[str],
         write: Sequence[str],
         names: Sequence[str] = (),
     ) -> None:
-        """Prepare what can be prepared.
+        """Prepare what can be prepared in the process that will fork the others.
 
         Args:
-            layers: the barriers to put up; namespaces must be there already. Without any only ``limits`` are set.
+            layers: the barriers to put up; namespaces must be there already. Without any only ``bounds`` are set.
             profile: what the process is going to do.
-            limits: what it may use up.
+            bounds: what it may use up.
             read: files and folders that it may read.
             write: files and folders that it may change.
             names: folders in which it may see which files there are.
@@ -41,7 +42,7 @@ class Confinement:
         Raises:
             OSError: a path does not exist, or the kernel refuses.
         """
-        self._limits = limits
+        self._changes = bounds.changes()
         self._exposed = layers == NONE
         self._ruleset = landlock.Ruleset(read, write, names) if layers.landlock else None
         self._filter = None
@@ -64,17 +65,17 @@ class Confinement:
                 drop_capabilities()
                 prctl(_PR_SET_DUMPABLE, 0)
                 prctl(_PR_SET_NO_NEW_PRIVS, 1)
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         if self._ruleset:
             self._ruleset.restrict()
         self.close()
-        self._limits.apply()
+        limits.apply(self._changes)
         if self._filter:
             self._filter.install()
 
-    def filenos(self) -> tuple[int, ...]:
-        """The file descriptors that :meth:`enter` needs."""
-        return (self._ruleset.fileno(),) if self._ruleset else ()
+    def fileno(self) -> int | None:
+        """The file descriptor that :meth:`enter` needs, if any."""
+        return self._ruleset.fileno() if self._ruleset else None
 
     def close(self) -> None:
         """Drop what was prepared."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
 _UNUSED = (0,) * 6
+# Children call these just after a fork, when all that they touch has to be copied: what can be made before, is.
+_CAPABILITY_VERSION, _THIS_PROCESS = 0x20080522, 0
+_NO_CAPABILITIES = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, _THIS_PROCESS), (ctypes.c_uint32 * 6)()
+if sys.platform == "linux":
+    _prctl, _syscall, _capset = _libc.prctl, _libc.syscall, _libc.capset
+    _prctl.argtypes = (ctypes.c_ulong,) * 5
+    _syscall.argtypes, _syscall.restype = (ctypes.c_ulong,) * 7, ctypes.c_long
 
 
 def prctl(option: int, *arguments: int) -> int:
@@ -16,7 +23,7 @@ def prctl(option: int, *arguments: int) -> int:
     Raises:
         OSError: the kernel refuses.
     """
-    return _checked(_libc.prctl(*map(ctypes.c_ulong, (option, *arguments, *_UNUSED)[:5])))
+    return _checked(_prctl(option, *arguments, *_UNUSED[len(arguments) : 4]))
 
 
 def syscall(number: int, *arguments: int) -> int:
@@ -25,7 +32,7 @@ def syscall(number: int, *arguments: int) -> int:
     Raises:
         OSError: the kernel refuses.
     """
-    return _checked(_libc.syscall(*map(ctypes.c_ulong, (number, *arguments, *_UNUSED)[:7])))
+    return _checked(_syscall(number, *arguments, *_UNUSED[len(arguments) :]))
 
 
 def drop_capabilities() -> None:
@@ -34,9 +41,7 @@ def drop_capabilities() -> None:
     Raises:
         OSError: the kernel refuses.
     """
-    version, this_process = 0x20080522, 0
-    header, none = (ctypes.c_uint32 * 2)(version, this_process), (ctypes.c_uint32 * 6)()
-    _checked(_libc.capset(header, none))
+    _checked(_capset(*_NO_CAPABILITIES))
 
 
 def _checked(result: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 CPU_GRACE_S = 1
@@ -28,18 +28,11 @@ class ProcessLimits:
     open_files: int = 64
     processes: int | None = None
 
-    def apply(self) -> None:
-        """Bound this process; lower limits that hold already stay.
-
-        Raises:
-            OSError: the kernel refuses. On macOS, which refuses some, these are left out.
-        """
-        for which, soft, hard in self._wanted():
-            try:
-                _lower(which, soft, hard)
-            except (OSError, ValueError):
-                if sys.platform != "darwin":
-                    raise
+    def changes(self) -> list[tuple[int, tuple[int, int]]]:
+        """What :func:`apply` has to set in this process and its forks; lower limits that hold already stay."""
+        pairs = ((which, resource.getrlimit(which), soft, hard) for which, soft, hard in self._wanted())
+        wanted = ((which, old, (_lowest(soft, *old), _lowest(hard, old[1]))) for which, old, soft, hard in pairs)
+        return [(which, new) for which, old, new in wanted if new != old]
 
     def _wanted(self) -> Iterator[tuple[int, int, int]]:
         yield resource.RLIMIT_CPU, self.cpu_s, self.cpu_s + CPU_GRACE_S
@@ -54,9 +47,18 @@ class ProcessLimits:
             yield resource.RLIMIT_NPROC, self.processes, self.processes
 
 
-def _lower(which: int, soft: int, hard: int) -> None:
-    old_soft, old_hard = resource.getrlimit(which)
-    resource.setrlimit(which, (_lowest(soft, old_soft, old_hard), _lowest(hard, old_hard)))
+def apply(changes: Sequence[tuple[int, tuple[int, int]]]) -> None:
+    """Bound this process.
+
+    Raises:
+        OSError: the kernel refuses. On macOS, which refuses some, these are left out.
+    """
+    for which, pair in changes:
+        try:
+            resource.setrlimit(which, pair)
+        except (OSError, ValueError):
+            if sys.platform != "darwin":
+                raise
 
 
 def _lowest(*limits: int) -> int:

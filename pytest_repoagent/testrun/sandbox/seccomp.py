@@ -33,6 +33,7 @@ _X32 = 0x40000000
 
 _LOAD, _AND, _JUMP, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x54, 0x05, 0x15, 0x35, 0x06
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
+_FARTHEST = 255  # that a condition can jump
 _ALL_BITS = 0xFFFFFFFF
 _OWN_PID = 0xFFFFFFFE
 
@@ -76,7 +77,11 @@ class Filter:
             own_processes: another layer keeps signals from other processes, so that a profile that starts programs
                 may send them some, too.
         """
-        self._code, self._pids = _assembled(os.uname().machine, profile, own_files, own_processes)
+        code, self._pids = _assembled(os.uname().machine, profile, own_files, own_processes)
+        self._code = ctypes.create_string_buffer(code, len(code))
+        header = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(self._code))
+        self._program = ctypes.create_string_buffer(header, len(header))
+        self._address = ctypes.addressof(self._program)
 
     def install(self) -> None:
         """Hold this thread, and all that it starts, to the list for good; needs ``no_new_privs``.
@@ -84,13 +89,9 @@ class Filter:
         Raises:
             OSError: the kernel refuses.
         """
-        code = bytearray(self._code)
         for position in self._pids:
-            struct.pack_into("=I", code, position, os.getpid())
-        instructions = (ctypes.c_char * len(code)).from_buffer(code)
-        header = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(instructions))
-        program = ctypes.create_string_buffer(header, len(header))
-        prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(program))
+            struct.pack_into("=I", self._code, position, os.getpid())
+        prctl(_PR_SET_SECCOMP, _MODE_FILTER, self._address)
 
 
 @functools.cache
@@ -196,4 +197,6 @@ def _search(cases: list[tuple[int, Code]]) -> Code:
         return cases[0][1]
     middle = len(cases) // 2
     low, high = _search(cases[:middle]), _search(cases[middle:])
+    if len(low) <= _FARTHEST:
+        return ((_IF_AT_LEAST, len(low), 0, cases[middle][0]), *low, *high)
     return ((_IF_AT_LEAST, 0, 1, cases[middle][0]), (_JUMP, 0, 0, len(low)), *low, *high)

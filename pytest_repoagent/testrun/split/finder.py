@@ -54,6 +54,8 @@ class Finder:
     def __init__(self, owner: Program, work: str, program: Mapping[str, str]) -> None:
         self._owner = owner
         self._work = work
+        self._program: Mapping[str, str] = {}
+        self._folders, self._first_names = {""}, {""}
         self.program = program
 
     @property
@@ -63,7 +65,9 @@ class Finder:
 
     @program.setter
     def program(self, program: Mapping[str, str]) -> None:
-        self._program = program
+        before, self._program = self._program, program
+        if program.keys() == before.keys():
+            return
         paths = [PurePosixPath(path) for path in program]
         self._folders = {str(folder) for path in paths for folder in path.parents} | {""}
         self._first_names = {path.stem for path in paths} | {PurePosixPath(folder).name for folder in self._folders}

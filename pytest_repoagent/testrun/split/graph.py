@@ -26,8 +26,8 @@ _METHODS: dict[str, tuple[str | None, ...]] = {
 class StandIns(Protocol):
     """Makes what this end holds in place of the other end's objects."""
 
-    def function(self, number: int, module: str, name: str) -> Any:
-        """A callable."""
+    def function(self, number: int, module: str, name: str, bare: bool) -> Any:
+        """A callable; a bare one has no ``__wrapped__``."""
         ...
 
     def iterator(self, number: int, kind: str, name: str) -> Any:
@@ -89,10 +89,10 @@ class Heap:
         Where the other end holds less than all that makes up an object, it stays until that end forgets it.
         """
         asked = self.objects.keys() - held
-        if not asked:
+        always = {number for number in asked if self._is_original(number)}
+        if always == asked:
             return []
         opaque = {number for number in asked if self.tags[number] in kinds.BY_REFERENCE}
-        always = {number for number in asked if self._is_original(number)}
         released = sorted(asked - retained(self.objects, asked, always, opaque))
         self.forget(released)
         return released

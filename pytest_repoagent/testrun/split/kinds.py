@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 from pytest_repoagent.testrun.split import plain
@@ -24,6 +25,8 @@ EXACT: dict[type, str] = {
 }
 UNCHANGING = frozenset({"tuple", "frozenset", "namedtuple", "function", "iterator"})
 BY_REFERENCE = frozenset({"function", "iterator"})
+BARE = "bare"
+"""Says that a function wraps no other, which pytest asks of every function."""
 VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 _ATOMS = (
     (int, int.__int__),
@@ -121,7 +124,8 @@ def describe(tag: str, value: Any) -> list[Any]:
     if tag == "iterator":
         return [_short(type(value).__name__), _short(getattr(value, "__qualname__", ""))]
     module, name = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
-    return [_short(module), _short(name) or _short(type(value).__name__)]
+    facts = [_short(module), _short(name) or _short(type(value).__name__)]
+    return [*facts, BARE] if type(value) is FunctionType and "__wrapped__" not in vars(value) else facts
 
 
 def attributes(value: Any) -> dict[str, Any]:

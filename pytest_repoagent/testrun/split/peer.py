@@ -24,7 +24,7 @@ ANSWERS = ("ok", "stop", "fault")
 MAX_BYTES = 8 << 20
 _LENGTH_BYTES = 4
 _CHUNK_BYTES = 1 << 16
-_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
 
 
@@ -55,7 +55,7 @@ class Channel:
             Unservable: it is too large.
             Gone: nobody is there to read it.
         """
-        data = _encode(message).encode("ascii")
+        data = encode(message).encode("ascii")
         if len(data) > MAX_BYTES:
             raise Unservable(f"more than {MAX_BYTES} bytes at once")
         self.send_frame(data)
@@ -85,33 +85,28 @@ class Channel:
 
     def receive_frame(self) -> bytes:
         """The bytes of the next message."""
-        head = self._take(_LENGTH_BYTES)
-        size = int.from_bytes(head, "big")
-        if size > MAX_BYTES:
+        self._fill(_LENGTH_BYTES)
+        end = _LENGTH_BYTES + int.from_bytes(self._rest[:_LENGTH_BYTES], "big")
+        if end > _LENGTH_BYTES + MAX_BYTES:
             raise Gone
-        data = self._take(size)
+        self._fill(end)
+        data, self._rest = self._rest[_LENGTH_BYTES:end], self._rest[end:]
         if self.log is not None:
             self.log.append((False, data))
         return data
 
-    def _take(self, size: int) -> bytes:
-        if len(self._rest) < size:
-            self._rest += self._receive(size - len(self._rest))
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
-
-    def _receive(self, size: int) -> bytes:
-        """At least ``size`` bytes."""
-        parts: list[bytes] = []
-        while size > 0:
+    def _fill(self, size: int) -> None:
+        """Receive until there are at least ``size`` bytes."""
+        parts, missing = [self._rest], size - len(self._rest)
+        while missing > 0:
             try:
                 parts.append(self._socket.recv(_CHUNK_BYTES))
             except ConnectionError as error:
                 raise Gone from error
             if not parts[-1]:
                 raise Gone
-            size -= len(parts[-1])
-        return b"".join(parts)
+            missing -= len(parts[-1])
+        self._rest = b"".join(parts)
 
 
 class Peer:
@@ -279,9 +274,7 @@ class Peer:
         if not self._depth:
             self.faults.reset()
             self._forgotten += self.heap.release(frozenset() if is_answer else packing.reached)
-        message = [*head, packing.values, packing.table, self._forgotten]
-        if is_answer:
-            message.append(self.notes())
+        message = [*head, packing.values, packing.table, self._forgotten, *([self.notes()] if is_answer else [])]
         try:
             self.send(message)
         except Unservable:

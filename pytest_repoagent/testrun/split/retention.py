@@ -28,6 +28,8 @@ def retained(objects: Mapping[int, Any], asked: Set[int], always: Set[int], opaq
     counts = _counts(objects, asked)
     if not always and all(count == _OWN_REFERENCES for count in counts.values()):
         return set()
+    if asked <= opaque:
+        return {number for number in asked if number in always or counts[number] > _OWN_REFERENCES}
     inside = {number: _inside(objects[number]) for number in asked if number not in opaque}
     shared = Counter(id(item) for items in inside.values() for item in items)
     numbers = {id(objects[number]): number for number in asked}

@@ -13,6 +13,7 @@ __tracebackhide__ = True
 _ASKED = frozenset(
     {"__defaults__", "__kwdefaults__", "__wrapped__", "__signature__", "__code__", "__globals__", "__closure__"}
 )
+_ASKED_IF_BARE = _ASKED - {"__wrapped__"}
 _MOCK = "_mock_name"  # pytest asks every function whether it is a mock
 Call = Callable[[int, str | None, tuple[Any, ...], dict[str, Any]], Any]
 Get = Callable[[Any, str], Any]
@@ -34,9 +35,9 @@ class StandIns:
         self._methods = methods
         self._kinds: dict[tuple[str, str], type] = {}
 
-    def function(self, number: int, module: str, name: str) -> Any:
-        """A callable."""
-        return _Function(self._call, self._get, number, module, name)
+    def function(self, number: int, module: str, name: str, bare: bool) -> Any:
+        """A callable; a bare one has no ``__wrapped__``."""
+        return _Function(self._call, self._get, number, module, name, _ASKED_IF_BARE if bare else _ASKED)
 
     def iterator(self, number: int, kind: str, name: str) -> Any:
         """An iterator or generator."""
@@ -62,8 +63,8 @@ class StandIns:
 class _Function:
     """A function to ``isinstance``."""
 
-    def __init__(self, call: Call, get: Get, number: int, module: str, name: str) -> None:
-        vars(self).update(_call=call, _get=get, _number=number)
+    def __init__(self, call: Call, get: Get, number: int, module: str, name: str, asked: frozenset[str]) -> None:
+        vars(self).update(_call=call, _get=get, _number=number, _asked=asked)
         vars(self).update(__module__=module, __qualname__=name, __name__=name.rpartition(".")[2])
 
     @property  # type: ignore[misc]
@@ -84,7 +85,7 @@ class _Function:
         return f"<function {self.__qualname__} at 0x{id(self):x}>"
 
     def __getattr__(self, name: str) -> Any:
-        absent = name == _MOCK if not _is_special(name) else name not in _ASKED
+        absent = name == _MOCK if not _is_special(name) else name not in self._asked
         return _absent(self, name) if absent else self._get(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

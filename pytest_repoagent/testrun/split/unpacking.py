@@ -99,9 +99,10 @@ class Unpacking:
     def _shell(self, number: int, tag: str, body: list[Any]) -> Any:
         if tag in kinds.BY_REFERENCE:
             self.received.append(number)
-            one, other = map(plain.text, body)
-            make = self._heap.standins.function if tag == "function" else self._heap.standins.iterator
-            return make(number, one, other)
+            one, other, *more = map(plain.text, body)
+            if tag == "iterator":
+                return self._heap.standins.iterator(number, one, other)
+            return self._heap.standins.function(number, one, other, kinds.BARE in more)
         if tag == "bag":
             return object.__new__(self._heap.classes[body[0]])
         if tag == "deque":

@@ -22,23 +22,6 @@ _PRINT_CHARS = 1 << 20
 _NO_INPUT = "pytest: reading from stdin while output is captured! Consider using `-s`."
 
 
-def serve(sock: socket.socket, work: str, roots: Sequence[str], record: bool = False) -> NoReturn:
-    """Serve one judge to its end.
-
-    Args:
-        sock: where the judge talks.
-        work: the folder with the program, which is the current one.
-        roots: absolute folders to import from, before any others.
-        record: tell the judge about whatever the program does that a sandbox would stop or that does not cross whole.
-    """
-    sys.path[:0] = roots
-    worker = _Worker(Channel(sock), work, record)
-    if record:
-        record_all(worker.heap.notes, work)
-    while True:
-        worker.answer(worker.receive()[1:])
-
-
 class _Everything:
     def __contains__(self, number: object) -> bool:
         return True
@@ -49,10 +32,10 @@ class _Output(io.BytesIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self._limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        self.limit = resource.RLIM_INFINITY
 
     def write(self, data: Any) -> int:
-        if self._limit != resource.RLIM_INFINITY and self.tell() + len(data) > self._limit:
+        if self.limit != resource.RLIM_INFINITY and self.tell() + len(data) > self.limit:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         return super().write(data)
 
@@ -62,6 +45,8 @@ class _Output(io.BytesIO):
     def take(self) -> str:
         """What is new."""
         data = self.getvalue()
+        if not data:
+            return ""
         self.seek(0)
         self.truncate()
         return data.decode("utf-8", "replace")
@@ -77,21 +62,43 @@ class _NoInput(io.TextIOBase):
     readline = readlines = __next__ = read
 
 
-class _Worker(Peer):
-    def __init__(self, channel: Channel, work: str, record: bool) -> None:
+class Worker(Peer):
+    """Serves one judge, in the process that made it or in a fork."""
+
+    def __init__(self, work: str) -> None:
+        """``work`` is the folder with the program, which is the current one."""
         super().__init__(Heap(StandIns(self._call, self._get, methods=False), judge=False), Faults(work))
-        self.channel = channel
         self._work = work
-        self._record = record
+        self._record = False
         self._path: list[str] = []
         self._limit = sys.getrecursionlimit()
         self._outputs = _Output(), _Output()
-        sys.stdout, sys.stderr = (
+        self._streams = [
             io.TextIOWrapper(output, "utf-8", "replace", newline="", write_through=True) for output in self._outputs
-        )
-        sys.stdin = _NoInput()
+        ]
+        self._no_input = _NoInput()
+
+    def attend(self, sock: socket.socket, roots: Sequence[str], record: bool = False) -> NoReturn:
+        """Serve a judge to its end.
+
+        Args:
+            sock: where the judge talks.
+            roots: absolute folders to import from, before any others.
+            record: tell the judge whatever the program does that a sandbox would stop or that does not cross whole.
+        """
+        sys.path[:0] = roots
+        sys.stdin, (sys.stdout, sys.stderr) = self._no_input, self._streams
+        for output in self._outputs:
+            output.limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        self.channel = Channel(sock)
+        self._record = record
+        if record:
+            record_all(self.heap.notes, self._work)
+        while True:
+            self.answer(self.receive()[1:])
 
     def serve(self, operation: str, operands: Any, values: list[Any]) -> tuple[str, list[Any], list[Any]]:
+        """Answer a question of the judge's; see :meth:`Peer.serve`."""
         if operation == "call":
             number, method, count, names, depth, limit = operands
             if limit != self._limit:
@@ -112,17 +119,21 @@ class _Worker(Peer):
         return "ok", [], [_ASIDE[operation](owner)]
 
     def changeable(self, before: Container[int], reached: set[int]) -> Container[int]:
+        """Everything; see :meth:`Peer.changeable`."""
         return _Everything()
 
     def refused(self, reasons: Any) -> None:
+        """Note what did not cross."""
         self.heap.notes += reasons
 
     def notes(self) -> list[str]:
+        """What is new of the notes, for a judge that wants them."""
         told = list(self.heap.notes) if self._record else []
         self.heap.notes.clear()
         return told
 
     def gone(self) -> NoReturn:
+        """Leave: there is nobody to serve."""
         os._exit(0)
 
     def send(self, message: list[Any]) -> None:
@@ -137,6 +148,9 @@ class _Worker(Peer):
     def _set_path(self, path: list[str]) -> None:
         """Import from the folders that the judge imports from, which are told relative to ``work``."""
         before, self._path = self._path, [f"{self._work}/{folder}".rstrip("/") for folder in path]
+        for folder in self._path:
+            if not os.path.isdir(folder):
+                sys.path_importer_cache[folder] = None  # as imports would find out in a longer way
         sys.path[:] = [*self._path, *(folder for folder in sys.path if folder not in before)]
 
     def _attribute(self, owner: Any, called: Any, name: str) -> tuple[str, list[Any], list[Any]]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import resource
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from typing import Any, NoReturn
 
 from pytest_repoagent.testrun.sandbox.libc import prctl
@@ -19,7 +17,9 @@ from pytest_repoagent.testrun.sandbox.libc import prctl
 NOTES = 3
 """File descriptor of every child: JSON lines to the server about the run, closed before a candidate runs."""
 _FIRST_SPARE = 64
+_MAX_FD = os.sysconf("SC_OPEN_MAX")
 _PR_SET_PDEATHSIG = 1
+_SIGKILL = int(signal.SIGKILL)
 # As Python sets them when it starts.
 _HANDLERS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
@@ -30,28 +30,34 @@ _HANDLERS: dict[signal.Signals, Any] = {
 }
 
 
-def fork(fds: Sequence[int], keep: Sequence[int] = ()) -> int:
+def fork(fds: Sequence[int], keep: int | None = None) -> int:
     """Fork: the child's pid here; 0 in the child, which leads a session of its own.
 
-    The child has copies of ``fds`` as 0, 1, ..., ``keep`` as they are (above 64), and no other file descriptors.
+    The child has copies of ``fds`` as 0, 1, ..., ``keep`` as it is (above 64), and no other file descriptors.
     """
     pid = os.fork()
     if pid == 0:
         os.setsid()
         if sys.platform == "linux":
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        for handled, handler in _HANDLERS.items():
-            signal.signal(handled, handler)
+            prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_SPARE) for fd in fds]
         for number, fd in enumerate(spare):
             os.dup2(fd, number)
-        edges = [len(fds) - 1, *sorted(keep), resource.getrlimit(resource.RLIMIT_NOFILE)[0]]
-        for before, after in pairwise(edges):
-            os.closerange(before + 1, after)
+        first = len(fds)
+        if keep is not None:
+            os.closerange(first, keep)
+            first = keep + 1
+        os.closerange(first, _MAX_FD)
     return pid
 
 
-def spawn(fds: Sequence[int], body: Callable[[], NoReturn], keep: Sequence[int] = ()) -> int:
+def reset_handlers() -> None:
+    """Handle signals in this process and its forks as Python does, whatever those did who started this process."""
+    for handled, handler in _HANDLERS.items():
+        signal.signal(handled, handler)
+
+
+def spawn(fds: Sequence[int], body: Callable[[], NoReturn], keep: int | None = None) -> int:
     """Fork a child that runs ``body``; the child's pid."""
     pid = fork(fds, keep)
     if pid == 0:
@@ -89,10 +95,11 @@ def settle(work: str, home: str) -> None:
 
 def kill(pid: int) -> None:
     """Kill a child, which must not have been reaped, and its process group."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    try:
+        os.killpg(pid, _SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError):
+            os.kill(pid, _SIGKILL)
 
 
 def reap(pid: int) -> Mapping[str, Any]:

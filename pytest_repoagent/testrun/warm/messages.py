@@ -13,6 +13,8 @@ from typing import Any
 
 _LENGTH_BYTES = 8
 _MAX_FDS = 8
+_encode = json.JSONEncoder().encode
+_decode = json.JSONDecoder().decode
 
 
 class Closed(Exception):
@@ -25,9 +27,11 @@ def send(connection: socket.socket, message: Mapping[str, Any], fds: Sequence[in
     Raises:
         Closed: nobody is there to read it.
     """
-    data = json.dumps(message).encode()
+    data = _encode(message).encode("ascii")
+    data = len(data).to_bytes(_LENGTH_BYTES, "big") + data
     try:
-        socket.send_fds(connection, [len(data).to_bytes(_LENGTH_BYTES, "big")], fds)
+        if fds:
+            data = data[socket.send_fds(connection, [data], fds) :]
         connection.sendall(data)
     except (BrokenPipeError, ConnectionResetError) as error:
         raise Closed from error
@@ -45,7 +49,7 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
         length += _exactly(connection, _LENGTH_BYTES - len(length)) if length else b""
         if not length:
             raise Closed
-        return json.loads(_exactly(connection, int.from_bytes(length, "big"))), fds
+        return _decode(_exactly(connection, int.from_bytes(length, "big")).decode("ascii")), fds
     except ConnectionResetError as error:
         raise Closed from error
 

@@ -8,10 +8,9 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
-_CHILDREN = Path("/proc/thread-self/children")
+_CHILDREN = "/proc/thread-self/children"
 _TIMEOUT_S = 5.0
 
 
@@ -45,6 +44,7 @@ def bury(own: int) -> None:
 
 def _children() -> set[int]:
     try:
-        return {int(pid) for pid in _CHILDREN.read_text().split()}
+        with open(_CHILDREN, "rb", buffering=0) as file:
+            return {int(pid) for pid in file.readall().split()}
     except FileNotFoundError:
         return set()

@@ -13,7 +13,8 @@ import importlib
 import inspect
 import os
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -26,7 +27,7 @@ from pytest_repoagent.testrun.split.proxies import Bridge
 from pytest_repoagent.testrun.warm import messages
 from pytest_repoagent.testrun.warm.fork import NOTES, Noted, fork, note, reap, settle, spawn
 from pytest_repoagent.testrun.warm.plain_tests import FRAMES_LEFT_OUT, PlainTests, are_plain
-from pytest_repoagent.testrun.warm.wire import Confinements, Session
+from pytest_repoagent.testrun.warm.wire import Confinements, Session, Turn
 
 CHANNEL, WORKER = 4, 5
 _TEMPLATE_CONNECTION = CHANNEL
@@ -49,7 +50,7 @@ def serve(connection: socket.socket) -> NoReturn:
             messages.close(fds)
         else:
             confinement = confinements.get(session.barriers)
-            pid = spawn(fds, partial(_judge, session, confinement), confinement.filenos())
+            pid = spawn(fds, partial(_judge, session, confinement), confinement.fileno())
             _answer(connection, pid, fds)
         _bury_ended_templates()
 
@@ -99,7 +100,7 @@ def _template(session: Session) -> NoReturn:
     settle(session.work, session.home)
     reporter = Reporter()
     connection = socket.socket(fileno=_TEMPLATE_CONNECTION)
-    collected = _Collected(connection, _connect(session), reporter, session.args)
+    collected = _Collected(connection, _connect(session), reporter, session)
     run_pytest([*_FIRST_ARGS, *session.args], reporter, [collected])
 
 
@@ -133,11 +134,11 @@ class _Notes:
 class _Collected:
     """A pytest plugin that halts a session between collection and the tests, and forks it for each run."""
 
-    def __init__(self, connection: socket.socket, bridge: Bridge, reporter: Reporter, args: Sequence[str]) -> None:
+    def __init__(self, connection: socket.socket, bridge: Bridge, reporter: Reporter, session: Session) -> None:
         self._connection = connection
         self._bridge = bridge
         self._reporter = reporter
-        self._args = args
+        self._session = session
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -148,47 +149,50 @@ class _Collected:
         if _warnings_are_errors(session):
             self._bridge.refused(["warnings are errors"])
         self._bridge.disconnect()
+        self._bridge.drop_notes()
         messages.send(self._connection, {"exports": self._bridge.exports})
-        plain = PlainTests(session, self._reporter) if are_plain(session, self._args) else None
-        if plain:
+        if are_plain(session, self._session.args):
             self._bridge.frames_missing += FRAMES_LEFT_OUT
-        _warm_up()
+            PlainTests(session, self._reporter).run(self._become_judge, self.pytest_sessionfinish)
         self._become_judge()
-        return plain.run() if plain else None
+        return None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> NoReturn:
         """The session's own end belongs to no verdict, and tearing pytest down costs more than the tests."""
         _Notes(self._bridge).write()
         self._reporter.send("finished")
+        self._bridge.disconnect()  # so that the worker ends while this process does
         os._exit(0)
 
     def _become_judge(self) -> None:
+        _warm_up()
         known = list(self._bridge.unservable)
-        confinements = Confinements()
+        confinements, barriers = Confinements(), self._session.barriers
         while True:
             request, fds = _next(self._connection)
-            session = Session.load(request["session"])
-            confinement = confinements.get(session.barriers)
-            pid = fork(fds, confinement.filenos())
+            turn = Turn.load(request)
+            if turn.limits != barriers.limits:
+                barriers = replace(barriers, limits=turn.limits)
+            confinement = confinements.get(barriers)
+            pid = fork(fds, confinement.fileno())
             if pid == 0:
                 self._connection.detach()  # its file descriptor is the report channel now
                 with Noted():
-                    self._prepare(session, confinement, known)
+                    self._prepare(turn, confinement, known)
                 return
             _answer(self._connection, pid, fds)
 
-    def _prepare(self, session: Session, confinement: Confinement, known: list[str]) -> None:
-        settle(session.work, session.home)
+    def _prepare(self, turn: Turn, confinement: Confinement, known: list[str]) -> None:
         confinement.enter()
         self._bridge.unservable[:], self._bridge.wanted = known, ""  # what the fork and this did is no test's doing
         greeting = Reporter()
-        greeting.attach(CHANNEL, session.nonce)
+        greeting.attach(CHANNEL, turn.nonce)
         greeting.send("hello")  # the candidate may end its process when it is imported
-        if not self._bridge.resume(socket.socket(fileno=WORKER), session.program):
+        if not self._bridge.resume(socket.socket(fileno=WORKER), turn.program):
             note("stale")
             os._exit(0)
-        self._reporter.attach(CHANNEL, session.nonce)
+        self._reporter.attach(CHANNEL, turn.nonce)
 
 
 class _Silent:

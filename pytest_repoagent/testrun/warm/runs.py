@@ -1,4 +1,4 @@
-"""Making runs: a scratch folder, a worker for the candidate, a judge for the tests, and the barriers around both.
+"""Making runs: a worker for the candidate, a judge for the tests, and the barriers around both.
 
 What a run reports goes from the judge to the driver and is never in this process: its forks become the next
 candidates, which could search their memory for what was expected of the last one.
@@ -9,27 +9,26 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
-import shutil
+import pkgutil
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn, get_args
+from typing import NoReturn, get_args
 
 from pytest_repoagent.testrun.sandbox import selftest
 from pytest_repoagent.testrun.sandbox.confine import Confinement
 from pytest_repoagent.testrun.sandbox.layers import Layers
 from pytest_repoagent.testrun.sandbox.limits import ProcessLimits
 from pytest_repoagent.testrun.sandbox.seccomp import Profile
-from pytest_repoagent.testrun.split import worker
+from pytest_repoagent.testrun.split.worker import Worker
 from pytest_repoagent.testrun.warm import libraries, messages, orphans
 from pytest_repoagent.testrun.warm.fork import NOTES, kill, reap, settle, spawn
+from pytest_repoagent.testrun.warm.scratch import Files, Scratch
 from pytest_repoagent.testrun.warm.watch import Ends, answer, read_notes, watch
-from pytest_repoagent.testrun.warm.wire import Barriers, Confinements, Session
+from pytest_repoagent.testrun.warm.wire import Barriers, Confinements, Session, Turn
 
-Files = Mapping[str, bytes]
-"""Relative path -> content."""
 WORKER_FILES, JUDGE_FILES = 64, 256
 TEMPLATE_TIMEOUT_S = 20.0
 _WORKER_CONNECTION = 4
@@ -46,6 +45,9 @@ class Bounds:
     def process(self, open_files: int) -> ProcessLimits:
         """The limits of one process."""
         return ProcessLimits(self.cpu_s, self.memory_bytes, self.file_bytes, open_files)
+
+
+_ANY_BOUNDS = Bounds(cpu_s=1, memory_bytes=1 << 30, file_bytes=1)
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ class ChildFailed(Exception):
     """A child did not get as far as its work: a barrier did not go up, or this package has a bug."""
 
 
-class Littered(Exception):
-    """A run left folders that cannot be removed; another server has another place."""
+class Unpaired(Exception):
+    """A judge has started and its worker has not; another server will start both."""
 
 
 class Runs:
@@ -109,19 +111,21 @@ class Runs:
         Args:
             control: the driver's socket; a run is abandoned when it closes.
             layers: what every child is kept in.
-            scratch: a folder for ``work`` and ``home``, which are emptied for each run.
+            scratch: a folder for the runs to take place in.
         """
-        self.scratch = scratch
-        self._places = [scratch / "work", scratch / "home"]
-        for place in self._places:
-            place.mkdir(parents=True)
-        self._origin = [_identity(place) for place in self._places]
+        self.scratch = Scratch(str(scratch))
+        settle(self.scratch.work, f"{scratch}/none")  # for all workers
+        pkgutil.get_importer(self.scratch.work)
+        faulthandler.enable()
+        self._worker = Worker(self.scratch.work)
         self._confinements = Confinements()
         self._control = control
         self._layers = layers
         # The package brings corrected programs along.
         own = Path(__file__).resolve().parents[2]
         self._readable, self._names = libraries.readable(own), libraries.around(own)
+        read = (*self._readable, self.scratch.work)
+        self._of_worker = Barriers(layers, "pure", _ANY_BOUNDS.process(WORKER_FILES), read, names=self._names)
         self._null = os.open(os.devnull, os.O_RDWR)
         self._warm_up()
         self._pytest, other = socket.socketpair()
@@ -131,7 +135,7 @@ class Runs:
     def _warm_up(self) -> None:
         """Do once what every fork would do again."""
         for profile in get_args(Profile):
-            Confinement(self._layers, profile, Bounds(1, 1 << 30, 1).process(JUDGE_FILES), (), ()).close()
+            Confinement(self._layers, profile, _ANY_BOUNDS.process(JUDGE_FILES), (), ()).close()
         gc.collect()
         gc.freeze()
 
@@ -145,7 +149,7 @@ class Runs:
 
     def self_test(self, canary: str) -> list[str]:
         """The barriers that a worker gets through; ``canary`` is a file that it must not see."""
-        self._refill({})
+        self.scratch.refill({})
         confinement = self._confinements.get(self._worker_barriers(Bounds(5, 1 << 30, 1 << 20)))
         return selftest.run(self._layers, confinement.enter, canary)
 
@@ -153,13 +157,13 @@ class Runs:
         """A process that has collected the tests, where they can be collected apart from the program."""
         null = (self._null, self._null, self._null)
         order = Order(tests.program, bounds, "", null, record=True)
-        home = self._refill(order.program)
+        self.scratch.refill(order.program)
         here, there = socket.socketpair()
         judge_end, worker_end = socket.socketpair()
         notes, notes_end = os.pipe()
         with there, judge_end, worker_end:
             pid = self._spawn_worker(order, worker_end, notes_end)
-            session = self._session(tests, order, home, None)
+            session = self._session(tests, order, None)
             fds = [*null, notes_end, there.fileno(), judge_end.fileno()]
             messages.send(self._pytest, {"op": "template", "session": session.dump()}, fds)
         try:
@@ -177,40 +181,46 @@ class Runs:
 
     def split(self, tests: Tests, order: Order, template: Template, anew: bool = False) -> Ends:
         """Run the tests in one process, forked from a template or collecting ``anew``, and the program in another."""
-        home = self._refill(order.program)
+        self.scratch.refill(order.program)
         judges = self._pytest if anew else template.connection
         judge_end, worker_end = socket.socketpair()
         notes, notes_end = os.pipe()
         with judge_end, worker_end:
-            pid = self._spawn_worker(order, worker_end, notes_end)
             fds = [*self._judge_fds(order, notes_end), judge_end.fileno()]
-            messages.send(
-                judges, {"op": "run", "session": self._session(tests, order, home, template.exports).dump()}, fds
-            )
+            if anew:
+                session = self._session(tests, order, template.exports)
+                messages.send(judges, {"op": "run", "session": session.dump()}, fds)
+            else:
+                turn = Turn(order.nonce, _sources(order.program), order.bounds.process(JUDGE_FILES))
+                messages.send(judges, turn.dump(), fds)
+            try:
+                pid = self._spawn_worker(order, worker_end, notes_end)
+            except OSError as error:
+                raise Unpaired from error
         os.close(notes_end)
         return self._finish(judges, pid, notes)
 
     def together(self, tests: Tests, order: Order, profile: Profile) -> Ends:
         """Run tests and program in one process."""
-        home = self._refill(order.program, tests.folder / "work")
+        self.scratch.refill(order.program, tests.folder / "work")
         notes, notes_end = os.pipe()
         read = libraries.interpreter() if profile == "processes" else ()
-        barriers = replace(self._judge_barriers(order.bounds, read, (str(self.scratch),)), profile=profile)
-        session = Session(str(self.scratch / "work"), home, tests.args, order.nonce, False, {}, (), None, barriers)
+        barriers = replace(self._judge_barriers(order.bounds, read, (self.scratch.folder,)), profile=profile)
+        work, home = self.scratch.work, self.scratch.home
+        session = Session(work, home, tests.args, order.nonce, False, {}, (), None, barriers)
         messages.send(self._pytest, {"op": "run", "session": session.dump()}, self._judge_fds(order, notes_end))
         os.close(notes_end)
         return self._finish(self._pytest, None, notes)
 
-    def _session(self, tests: Tests, order: Order, home: str, exports: Mapping[str, Sequence[str]] | None) -> Session:
-        barriers = self._judge_barriers(order.bounds, (str(tests.folder),), (home,))
-        sources = {path: data.decode("utf-8", "replace") for path, data in order.program.items()}
+    def _session(self, tests: Tests, order: Order, exports: Mapping[str, Sequence[str]] | None) -> Session:
+        barriers = self._judge_barriers(order.bounds, (str(tests.folder),), (self.scratch.home,))
         return Session(
             work=str(tests.folder / "work"),
-            home=home,
+            home=self.scratch.home,
             args=tests.args,
             nonce=order.nonce,
             split=True,
-            program=sources,
+            program=_sources(order.program),
             importable=tuple(tests.program),
             exports=exports,
             barriers=barriers,
@@ -222,8 +232,10 @@ class Runs:
         )
 
     def _worker_barriers(self, bounds: Bounds) -> Barriers:
-        read = (*self._readable, str(self.scratch / "work"))
-        return Barriers(self._layers, "pure", bounds.process(WORKER_FILES), read, names=self._names)
+        limits = bounds.process(WORKER_FILES)
+        if limits != self._of_worker.limits:
+            self._of_worker = replace(self._of_worker, limits=limits)
+        return self._of_worker
 
     def _judge_fds(self, order: Order, notes: int) -> list[int]:
         channel, stdout, stderr = order.pipes
@@ -233,15 +245,12 @@ class Runs:
         _, stdout, stderr = order.pipes
         fds = [self._null, stdout, stderr, notes, connection.fileno()]
         confinement = self._confinements.get(self._worker_barriers(order.bounds))
-        return spawn(fds, partial(self._become_worker, order, confinement), confinement.filenos())
+        return spawn(fds, partial(self._become_worker, order, confinement), confinement.fileno())
 
     def _become_worker(self, order: Order, confinement: Confinement) -> NoReturn:
-        work = str(self.scratch / "work")
-        settle(work, str(self.scratch / "none"))
-        faulthandler.enable()
         confinement.enter()
         os.close(NOTES)
-        worker.serve(socket.socket(fileno=_WORKER_CONNECTION), work, [work], order.record)
+        self._worker.attend(socket.socket(fileno=_WORKER_CONNECTION), [self.scratch.work], order.record)
 
     def _finish(self, judges: socket.socket, worker_pid: int | None, notes: int) -> Ends:
         try:
@@ -257,45 +266,9 @@ class Runs:
             if kind == "failed":
                 raise ChildFailed(text)
 
-    def _refill(self, program: Files, tests: Path | None = None) -> str:
-        """Empty the scratch folder and put a program into ``work``, over a copy of ``tests``; the empty ``home``."""
-        self._clear()
-        work, home = self._places
-        if tests:
-            shutil.copytree(tests, work, dirs_exist_ok=True)
-            work.chmod(self._origin[0].mode)
-        for path, data in program.items():
-            file = work / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-        return str(home)
 
-    def _clear(self) -> None:
-        """Empty the folders, which barriers are tied to: others in their place would not do."""
-        try:
-            if [_identity(place) for place in self._places] != self._origin:
-                raise Littered(str(self.scratch))
-            for place in (self.scratch, *self._places):
-                for entry in os.scandir(place):
-                    if not entry.is_dir(follow_symlinks=False):
-                        Path(entry).unlink()
-                    elif Path(entry) not in self._places:
-                        shutil.rmtree(entry)
-        except (OSError, RecursionError) as error:
-            raise Littered(str(self.scratch)) from error
-
-
-class _Identity(NamedTuple):
-    """What makes a folder that folder."""
-
-    device: int
-    inode: int
-    mode: int
-
-
-def _identity(place: Path) -> _Identity:
-    facts = place.lstat()
-    return _Identity(facts.st_dev, facts.st_ino, facts.st_mode)
+def _sources(program: Files) -> dict[str, str]:
+    return {path: data.decode("utf-8", "replace") for path, data in program.items()}
 
 
 def _become_pytest_process() -> NoReturn:

@@ -8,16 +8,17 @@ something happens that it does not understand: the driver then starts another on
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pytest_repoagent.testrun.sandbox.layers import Layers
 from pytest_repoagent.testrun.warm import messages, orphans
-from pytest_repoagent.testrun.warm.runs import Bounds, ChildFailed, Files, Order, Runs, Template, Tests
+from pytest_repoagent.testrun.warm.fork import reset_handlers
+from pytest_repoagent.testrun.warm.runs import Bounds, ChildFailed, Order, Runs, Template, Tests
+from pytest_repoagent.testrun.warm.scratch import Files
 from pytest_repoagent.testrun.warm.watch import DriverGone, Ends
 
 
@@ -57,10 +58,10 @@ class Server:
         program = {**task.tests.program, **_files(request["candidate"])}
         order = Order(program, bounds, request["nonce"], pipes, request["record"])
         if request["op"] == "together":
-            ends, place = self._runs.together(task.tests, order, request["profile"]), self._runs.scratch
+            ends, folder = self._runs.together(task.tests, order, request["profile"]), self._runs.scratch.folder
         else:
-            ends, place = self._split(task, order), task.tests.folder
-        return {**asdict(ends), "work": str(place / "work"), "folder": str(self._runs.scratch)}
+            ends, folder = self._split(task, order), str(task.tests.folder)
+        return {**vars(ends), "work": f"{folder}/work", "folder": self._runs.scratch.folder}
 
     def _split(self, task: Task, order: Order) -> Ends:
         """From the template, unless this program would have been collected otherwise."""
@@ -79,7 +80,7 @@ class Server:
 def main(control_fd: int) -> NoReturn:
     """Serve the driver behind a socket, whose first message says how."""
     control = socket.socket(fileno=control_fd)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reset_handlers()
     orphans.adopt()
     try:
         settings, _ = messages.receive(control)

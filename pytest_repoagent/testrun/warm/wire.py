@@ -51,12 +51,36 @@ class Confinements:
         Raises:
             OSError: a path does not exist, or the kernel refuses.
         """
-        if self._latest is None or self._latest[0] != barriers:
+        if self._latest is None or (self._latest[0] is not barriers and self._latest[0] != barriers):
             if self._latest:
                 self._latest[1].close()
             self._latest = None
             self._latest = barriers, barriers.prepare()
         return self._latest[1]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a template is told of one run; all else is as it was when the template was made.
+
+    Attributes:
+        nonce: stands before each event.
+        program: the program's files, path -> source text.
+        limits: what the judge may use up.
+    """
+
+    nonce: str
+    program: Mapping[str, str]
+    limits: ProcessLimits
+
+    @classmethod
+    def load(cls, fields: Mapping[str, Any]) -> Self:
+        """The object whose :meth:`dump` was sent."""
+        return cls(fields["nonce"], fields["program"], ProcessLimits(**fields["limits"]))
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON can carry it."""
+        return {**vars(self), "limits": vars(self.limits)}
 
 
 @dataclass(frozen=True)
