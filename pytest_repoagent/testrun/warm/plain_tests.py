@@ -74,7 +74,8 @@ class PlainTests:
         """Run and report the tests."""
         session, reporter, environment = self._session, self._reporter, os.environ
         self._capture.resume_global_capture()
-        stdout, stderr = sys.stdout, sys.stderr
+        stdout: Any = sys.stdout
+        stderr: Any = sys.stderr
         filters, show = list(warnings.filters), warnings.showwarning
         self._begin()
         for item, test, started, passed in self._tests:
