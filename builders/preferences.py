@@ -96,9 +96,11 @@ def build(args: argparse.Namespace) -> str:
 
 def _ignored(args: argparse.Namespace, mix: set[str]) -> list[str]:
     """Options given for constructions that are not wanted."""
-    of_teachers = teachers.given(args) if mix <= {"student_best_worst", "rollouts"} else []
-    of_students = {"--student": args.student, "--verify": args.verify} if mix == {"rollouts"} else {}
-    return [*of_teachers, *(option for option, value in of_students.items() if value)]
+    if not mix <= {"student_best_worst", "rollouts"}:
+        return []
+    used = {"--teacher", "--student", "--verify"} if "student_best_worst" in mix else set()
+    students = [option for option, value in (("--student", args.student), ("--verify", args.verify)) if value]
+    return [option for option in (*teachers.given(args), *students) if option not in used]
 
 
 if __name__ == "__main__":

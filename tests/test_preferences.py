@@ -269,6 +269,14 @@ def test_a_way_out_is_preferred_to_the_repeat_of_a_refused_call(
         assert tags[0] == "code:exact_repeat"
 
 
+def test_named_teachers_bound_where_a_students_replies_are_compared(filled: Path, tmp_path: Path) -> None:
+    both = build(filled, tmp_path / "both", "--mix=student_best_worst", "--max-length-bias=1")
+    one = build(filled, tmp_path / "one", "--mix=student_best_worst", "--max-length-bias=1", "--teacher=repair")
+    of = "SELECT count(*) FROM rollouts WHERE model = 'repair' AND rollout_id = "
+    assert all(query(filled, f"{of}'{rollout_id}'")[1] == [(1,)] for (rollout_id,) in lineage(one, "rollout_id"))
+    assert len(pairs(one)) < len(pairs(both))
+
+
 def _writes(store: Path, student: str, endings: Sequence[str], teacher: str = "oracle") -> None:
     """Have a student write what a teacher wrote, with these endings, a sample each."""
     rows = query(

@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -65,7 +66,7 @@ class Pairing:
         if not {"same_state", "corruption"}.isdisjoint(rules.mix):
             found["same_state"] = self._of_teachers(connection, held_out, lot, asked)
         if "student_best_worst" in rules.mix and asked:
-            found["student_best_worst"] = self._of_students(connection, held_out, lot)
+            found["student_best_worst"] = self._of_students(connection, held_out, lot, asked)
         if "rollouts" in rules.mix:
             found["rollouts"] = self._of_rollouts(connection, held_out, lot)
         steps, *_ = [steps for steps, _ in found.values()]
@@ -120,8 +121,16 @@ class Pairing:
                     advance(1)
         return chosen, selection.query(teachers.step_rules(args))
 
-    def _of_students(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut, lot: Lot) -> tuple[Selected, str]:
-        apart = self._apart(connection, held_out)
+    def _of_students(
+        self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut, lot: Lot, students: list[str]
+    ) -> tuple[Selected, str]:
+        rules = rollout_rules(self._args, require_success=False)
+        if self._args.teacher:
+            recorded = _models(connection, "rollouts")
+            own = [model for model in students if model in recorded]
+            rules = replace(rules, models=(*self._args.teacher, *own))
+        apart = connection.cursor()  # its temporary tables are its own
+        selection.select_rollouts(apart, rules, held_out)
         selection.select_asked_steps(apart, self._rules.students)
         asked = selection.selected(apart)
         samples = read_samples(apart, self._rules.students)
@@ -133,7 +142,8 @@ class Pairing:
         return asked, selection.query_of_asked_steps()
 
     def _of_rollouts(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut, lot: Lot) -> tuple[Selected, str]:
-        apart = self._apart(connection, held_out)
+        apart = connection.cursor()
+        selection.select_rollouts(apart, rollout_rules(self._args, require_success=False), held_out)
         contrasts = Contrasts(self._rules.rollout_output, self._rules.tail_turns)
         parted = contrasts.select(apart)
         with progress("contrasting", None):
@@ -158,12 +168,6 @@ class Pairing:
         if others := sorted(mistakes.keys() - known.keys()):
             self._remarks.append(f"Its other mistakes cannot be made on purpose: {', '.join(others)}.")
         return known
-
-    def _apart(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut) -> duckdb.DuckDBPyConnection:
-        """Select everybody's rollouts, however they ended, in temporary tables of their own."""
-        apart = connection.cursor()
-        selection.select_rollouts(apart, rollout_rules(self._args, require_success=False), held_out)
-        return apart
 
     @cached_property
     def _trial(self) -> Trial | None:
