@@ -7,7 +7,7 @@ N ?= 4
 KILLS ?= 300
 SEED ?= 0
 
-.PHONY: test test-train chaos eval lint check bench screenshots clean
+.PHONY: test test-train loop-demo chaos eval lint check bench screenshots clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
@@ -16,6 +16,11 @@ test: $(VENV)/.dev
 # Train tiny models and serve them, in a virtual environment of its own: it holds torch.
 test-train: $(TRAIN_VENV)/.installed
 	$(TRAIN_VENV)/bin/pytest tests/test_train.py tests/test_train_local.py tests/test_train_loop.py $(ARGS)
+
+# A model of random weights through the whole loop, offline, under half an hour on two cores: docs/loop-demo.md.
+loop-demo: $(TRAIN_VENV)/.installed
+	rm -rf .repoagent/loop-demo
+	OMP_NUM_THREADS=1 $(TRAIN_VENV)/bin/python bench/loop_demo.py
 
 # Kill processes of runs at random, KILLS times (about three seconds each), and see that nothing is lost.
 chaos: $(VENV)/.dev
