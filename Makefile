@@ -8,7 +8,7 @@ N ?= 4
 KILLS ?= 300
 SEED ?= 0
 
-.PHONY: test test-train test-machines chaos eval lint check bench screenshots clean
+.PHONY: test test-train test-machines loop-demo chaos eval lint check bench screenshots clean
 
 # Run the project's own tests; any arguments for pytest go into ARGS.
 test: $(VENV)/.dev
@@ -21,6 +21,11 @@ test-train: $(TRAIN_VENV)/.installed
 # What several machines are for: Ray clusters, and runs shared over S3; in a virtual environment that holds both.
 test-machines: $(MACHINES_VENV)/.installed
 	$(MACHINES_VENV)/bin/pytest tests/test_ray.py tests/test_export_s3.py $(ARGS)
+
+# A model of random weights through the whole loop, offline, under half an hour on two cores: docs/loop-demo.md.
+loop-demo: $(TRAIN_VENV)/.installed
+	rm -rf .repoagent/loop-demo
+	OMP_NUM_THREADS=1 $(TRAIN_VENV)/bin/python bench/loop_demo.py
 
 # Kill processes of runs at random, KILLS times (about three seconds each), and see that nothing is lost.
 chaos: $(VENV)/.dev

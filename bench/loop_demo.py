@@ -1,8 +1,8 @@
 """The whole loop, offline: a small model made from nothing learns the protocol. What came of it: docs/loop-demo.md.
 
-Teachers' traces on training tasks, SFT, the student's own rollouts and its replies at the teachers' states, preference
-pairs, DPO; and an evaluation on held-out tasks over HTTP before, between and after. It is about data, masks and loop. A
-model of a million parameters shows nothing about repairing programs.
+Teachers' traces on training tasks, SFT, the student's own rollouts there and more replies at their states, preference
+pairs of the student's better and worse replies, DPO; and an evaluation on held-out tasks over HTTP before, between and
+after. It is about data, masks and loop. A model of a million parameters shows nothing about repairing programs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ TEACHERS = ("oracle", "repair")
 NOVICES = ("novice:oracle@0.5", "novice:repair@0.5")
 """The teachers with every second message spoiled: each action is shown after any other, and after a refusal."""
 PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2")
-FOR_PROTOCOL = ("--no-require-success", "--val-fraction=0")
 REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 
 
@@ -34,12 +33,12 @@ class Size:
 
     traces: str = "--rollouts=4 --paraphrase=10 --max-iters=6"
     shape: Shape = field(default_factory=Shape)
-    evaluation: str = "--paraphrase=10 --max-iters=6 --max-tokens=400"
+    evaluation: str = "--rollouts=4 --paraphrase=10 --max-iters=6 --max-tokens=400"
     sft: str = "--epochs=2 --learning-rate=3e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2"
     practice: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
-    branch: str = "--samples=2 --max-states=60 --temperature=0.7 --max-tokens=400"
-    pairs: str = "--mix=same_state=0.3,corruption=0.7 --corruptions=2 --max-pairs=240"
-    dpo: str = "--learning-rate=1e-4 --batch-size=4"
+    branch: str = "--samples=4 --temperature=1 --max-tokens=400"
+    pairs: str = "--mix=student_best_worst"
+    dpo: str = "--learning-rate=2e-3 --batch-size=4"
 
 
 class Stages:
@@ -88,7 +87,6 @@ def run(folder: Path, size: Size) -> str:
     stages = Stages(folder)
     base, sft, dpo, data, pairs = (folder / name for name in ("base", "sft", "dpo", "data", "pairs"))
     store = f"--store={folder / 'store.duckdb'}"
-    teachers = tuple(f"--teacher={name}" for name in TEACHERS)
     models = tuple(f"--model={name}" for name in (*TEACHERS, *NOVICES))
 
     def served(stage: str, model: Path, *command: str) -> None:
@@ -99,14 +97,14 @@ def run(folder: Path, size: Size) -> str:
         served(f"evaluate {model.name}", model, *PYTEST, *how)
 
     def build(what: str, out: Path, *options: str) -> None:
-        stages.run(f"build {what}", *REPOAGENT, "build", what, f"--out={out}", store, *FOR_PROTOCOL, *options)
+        stages.run(f"build {what}", *REPOAGENT, "build", what, f"--out={out}", store, "--val-fraction=0", *options)
 
     def train(method: str, data: Path, start: Path, out: Path, options: str) -> None:
         how = (f"--model={start}", f"--out={out}", "--full", store, *options.split())
         stages.run(f"train {method}", *REPOAGENT, "tune", "local", method, str(data), *how)
 
     stages.run("traces", *PYTEST, *models, "--suite=minibugs_train", store, *size.traces.split(), failures=True)
-    build("sft", data, *models, "--unit=trajectory", "--fail-weight=1", "--max-per-slot=0")
+    build("sft", data, *models, "--unit=trajectory", "--no-require-success", "--fail-weight=1", "--max-per-slot=0")
     with stages.timed("make base"):
         rows = (json.loads(line)["messages"] for line in (data / "train.jsonl").open(encoding="utf-8"))
         parameters = make([[message["content"] for message in row] for row in rows], base, size.shape, seed=0)
@@ -115,10 +113,9 @@ def run(folder: Path, size: Size) -> str:
     evaluate(sft)
     practice = ("--model={model}", "--tag=practice", "--suite=minibugs_train", store, *size.practice.split())
     served("practice", sft, *PYTEST, *practice)
-    student = ("--student={model}", "--concurrency=2", "--no-require-success", store, *size.branch.split())
-    served("branch", sft, *REPOAGENT, "build", "branch", *teachers, *student)
-    mistakes = ("--like-model=openai:sft", "--max-length-bias=1", *size.pairs.split())
-    build("preferences", pairs, *teachers, *mistakes)
+    student = ("--student={model}", "--own", "--concurrency=2", store, *size.branch.split())
+    served("branch", sft, *REPOAGENT, "build", "branch", *student)
+    build("preferences", pairs, "--max-length-bias=1", *size.pairs.split())
     train("dpo", pairs, sft, dpo, size.dpo)
     evaluate(dpo)
     compared = [

@@ -1,4 +1,4 @@
-"""Ask a student for its next action at a teacher's states: one call each, no tools run, every reply recorded."""
+"""Ask a student for its next action at recorded states: one call each, no tools run, every reply recorded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from builders import teachers
 from builders.arguments import count, number
+from builders.choices import RolloutRules
 from pytest_repoagent.budget import Bounds
 from pytest_repoagent.errors import UsageError
 from pytest_repoagent.prices import price_of
@@ -30,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("at which states; those of held-out tasks and families never")
     teachers.add_arguments(group)
+    group.add_argument(
+        "--own",
+        action="store_true",
+        help="instead of a teacher's: the states of the student's own rollouts, whatever it did there",
+    )
     group.add_argument("--run", action="append", default=[], metavar="ID", help="default: every run; may be repeated")
     group.add_argument("--suite", action="append", default=[], help="further suite whose split counts; may be repeated")
     group.add_argument("--quixbugs", metavar="PATH|URL", help="copy of QuixBugs, to compare with its held-out programs")
@@ -99,6 +105,8 @@ def ask(args: argparse.Namespace) -> Answers:
 
     if args.samples < 1 or args.concurrency < 1:
         raise UsageError("--samples and --concurrency must be at least 1")
+    if args.own and (given := teachers.given(args)):
+        raise UsageError(f"{given[0]} is for a teacher's states, but --own asks at the student's")
     registry = built_in()
     spec = registry.resolve(args.student)
     if "replay" in spec.split(":"):
@@ -193,7 +201,12 @@ def _places(
     found: dict[str, int] = {}
     with selection.open_store(store, folder) as connection:
         held_out = leakage.load(connection, args.suite, args.quixbugs)
-        chosen = teachers.select(connection, args, [spec], (), held_out)
+        if args.own:
+            selection.select_rollouts(connection, RolloutRules(False, (spec,), tuple(args.run)), held_out)
+            selection.select_every_step(connection)
+            chosen = selection.selected(connection)
+        else:
+            chosen = teachers.select(connection, args, [spec], (), held_out)
         for rollout in rollouts.read(connection, held_out, chosen.dropped):
             for step in rollout.steps:
                 if step.state_hash not in found and not (args.max_states and len(found) == args.max_states):

@@ -1,17 +1,36 @@
-"""A user's command, run with a deadline and never left behind."""
+"""Commands that are never left behind."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pytest_repoagent.errors import UsageError
 
 GRACE_S = 10.0
 """Seconds a command has to end once it is asked to."""
 _TIME_IS_UP = 124  # as timeout(1) has it
+_PR_SET_PDEATHSIG = 1
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def start(command: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+    """Start a process; where this one is killed before it could end it, Linux asks it to end.
+
+    Args:
+        command: the words.
+        how: for :class:`subprocess.Popen`.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    return subprocess.Popen(command, preexec_fn=_end_with_parent if _PRCTL else None, **how)
 
 
 def run(
@@ -26,7 +45,7 @@ def run(
         UsageError: it cannot be run.
     """
     try:
-        process = subprocess.Popen(command, env={**os.environ, **(environment or {})})
+        process = start(command, env={**os.environ, **(environment or {})})
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be run ({error.strerror})") from None
     try:
@@ -47,3 +66,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _end_with_parent() -> None:
+    assert _PRCTL
+    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -74,8 +74,8 @@ def build(args: argparse.Namespace) -> str:
         raise UsageError(f"--max-length-bias is {args.max_length_bias:g}, but must be from 0.5 to 1")
     if args.like_model and "corruption" not in mix:
         raise UsageError("--like-model is for corruptions, but --mix has none")
-    if set(mix) == {"rollouts"} and (given := teachers.given(args)):
-        raise UsageError(f"{given[0]} is for the other constructions, but --mix has only rollouts")
+    if ignored := _ignored(args, set(mix)):
+        raise UsageError(f"{ignored[0]} is for the other constructions, but --mix has only {' and '.join(mix)}")
     if args.tail_turns < 1 or args.corruptions < 1:
         raise UsageError("--tail-turns and --corruptions must be at least 1")
     rules = PairRules(
@@ -92,6 +92,15 @@ def build(args: argparse.Namespace) -> str:
     )
     with Pairing(args, rules) as pairing:
         return dataset.write(order(args, "preference"), pairing.plan)
+
+
+def _ignored(args: argparse.Namespace, mix: set[str]) -> list[str]:
+    """Options given for constructions that are not wanted."""
+    if not mix <= {"student_best_worst", "rollouts"}:
+        return []
+    used = {"--teacher", "--student", "--verify"} if "student_best_worst" in mix else set()
+    students = [option for option, value in (("--student", args.student), ("--verify", args.verify)) if value]
+    return [option for option in (*teachers.given(args), *students) if option not in used]
 
 
 if __name__ == "__main__":

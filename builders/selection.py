@@ -7,7 +7,7 @@ made are temporary ones of the connection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -136,6 +136,11 @@ def select_every_step(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(sql("every_step"))
 
 
+def select_asked_steps(connection: duckdb.DuckDBPyConnection, students: Collection[str]) -> None:
+    """Take one step of the usable rollouts for each state where one of the students was asked; empty for everybody."""
+    connection.execute(sql("asked_steps"), {"students": list(students)})
+
+
 def selected(connection: duckdb.DuckDBPyConnection) -> Selected:
     """Close the selection, so that :func:`builders.rollouts.read` can be called, and say what is in it."""
     connection.execute(sql("chosen_rollouts"), {"chunk_steps": CHUNK_STEPS})
@@ -154,6 +159,11 @@ def take_share(connection: duckdb.DuckDBPyConnection, index: int, of: int) -> No
 def query(rules: StepRules) -> str:
     """The SQL of a selection, for the manifest; the parameters in it are flags of the same names."""
     return f"{sql('rollouts')};\n\n{_steps_sql(rules)};\n"
+
+
+def query_of_asked_steps() -> str:
+    """The same of :func:`select_asked_steps`."""
+    return f"{sql('rollouts')};\n\n{sql('asked_steps')};\n"
 
 
 def _check_recorded(connection: duckdb.DuckDBPyConnection, option: str, column: str, named: tuple[str, ...]) -> None:

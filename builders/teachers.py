@@ -43,10 +43,10 @@ def add_arguments(group: Any) -> None:
 
 
 def given(args: argparse.Namespace) -> list[str]:
-    """The options given that choose a teacher's steps or a student's replies."""
+    """The options given that choose a teacher's steps."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    ignored = {**vars(parser.parse_args([])), "student": [], "verify": False}
+    ignored = vars(parser.parse_args([]))
     return [f"--{name.replace('_', '-')}" for name, default in ignored.items() if getattr(args, name) != default]
 
 

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     parser = kinds.add_parser("preferences", help="pairs of next actions, the better one first, from training tasks")
     preferences.add_arguments(parser)
     parser.set_defaults(handler=_preferences)
-    parser = kinds.add_parser("branch", help="ask a student for its next action at a teacher's states, for preferences")
+    parser = kinds.add_parser("branch", help="ask a student for its next action at recorded states, for preferences")
     branch.add_arguments(parser)
     parser.set_defaults(handler=_branch)
 

@@ -91,6 +91,17 @@ def test_held_out_and_failed_rollouts_and_the_student_itself_are_no_teachers(sto
     assert said == [("oracle", "train")]
 
 
+def test_own_states_are_those_of_the_students_rollouts_on_training_tasks(store: Path) -> None:
+    student = "novice:oracle@0.9"
+    fill(store, [student, "novice:oracle@0.5"], max_iters=6)
+    fill(store, [student], suite("heldout"), seed=5, max_iters=6)
+    assert branch(store, student, "--own") == 0
+    of_student = f"FROM steps JOIN rollouts USING (rollout_id) WHERE model = '{student}' AND split = 'train'"
+    wanted = query(store, f"SELECT DISTINCT prompt_sha256 {of_student} ORDER BY ALL")[1]
+    assert rows(store, "DISTINCT state_hash") == wanted
+    assert len(wanted) > len(query(store, f"SELECT DISTINCT prompt_sha256 {of_student} AND strict_valid")[1])
+
+
 def test_the_server_is_asked_with_exactly_the_recorded_prompt(store: Path) -> None:
     with LoopbackServer(lambda body: LOOK) as server:
         assert branch(store, *asks(server, "--temperature", "0.3", "--max-tokens", "77")) == 0
@@ -198,6 +209,8 @@ def test_ctrl_c_keeps_what_was_answered_and_what_is_paid_for(store: Path) -> Non
         (["--where", "false"], "there is no state to ask at among the 16 steps"),
         (["--where", "nonsense"], "--where is no condition"),
         (["--suite", "nowhere"], "there is no suite 'nowhere'"),
+        (["--own"], "the store has only oracle"),
+        (["--own", "--teacher", "oracle"], "--teacher is for a teacher's states, but --own asks at the student's"),
     ],
 )
 def test_wrong_options_are_said_before_anything_is_asked(

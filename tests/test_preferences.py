@@ -15,7 +15,8 @@ import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pairs_kit import fill, suite
+from loopback import LoopbackServer
+from pairs_kit import fill, look, read, suite
 from rollout_kit import OTHER_REPLY
 
 from builders.folder import read_manifest
@@ -25,6 +26,7 @@ from builders.pairs.mixing import Good, mixed, unbiased
 from builders.validate import validate
 from pytest_repoagent.cli import main
 from pytest_repoagent.errors import UsageError
+from pytest_repoagent.protocol.actions import canonical
 from pytest_repoagent.protocol.render import prompt_sha256
 from pytest_repoagent.store.branches import Branch, record
 from pytest_repoagent.store.reader import query
@@ -46,7 +48,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(store: Path, out: Path, *options: str) -> Path:
-    teachers = () if "--mix=rollouts" in options else TEACHERS
+    teachers = () if {"--mix=rollouts", "--mix=student_best_worst"} & {*options} else TEACHERS
     assert main(["build", "preferences", "--db", str(store), "--out", str(out), *teachers, *options]) == 0
     return out
 
@@ -247,6 +249,35 @@ def test_best_and_worst_are_of_one_student_at_one_state(filled: Path, tmp_path: 
         assert f"student:{STUDENT}" in tags
 
 
+def test_a_way_out_is_preferred_to_the_repeat_of_a_refused_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such states are in a student's own rollouts alone; what it did there is no example, and need not be."""
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-nobody")
+    store, student = tmp_path / "store.duckdb", "openai:loopback/model"
+    guess, way_out = canonical(read("nowhere.py")), canonical(look())
+    with LoopbackServer(lambda body: guess) as server:
+        fill(store, [student], base_url=server.url, max_iters=3)
+        server.respond = lambda body: way_out if body["seed"] % 2 else guess
+        branch = ["build", "branch", "--db", str(store), "--student", student, "--own", "--samples=9"]
+        assert main([*branch, "--base-url", server.url]) == 0
+    folder = build(store, tmp_path / "out", "--mix=student_best_worst", "--max-length-bias=1", "--val-fraction=0")
+    assert {sides(row) for row in pairs(folder)} == {(way_out, guess)}
+    recorded = "SELECT step, s.tool_code, s.flags FROM steps s JOIN rollouts USING (rollout_id) WHERE prompt_sha256"
+    for state_hash, tags in lineage(folder, "state_hash, tags"):
+        ((step, refused, flags),) = query(store, f"{recorded} = '{state_hash}'")[1]
+        assert (step > 0, refused, flags) == (True, "not_found", ["exact_repeat"])
+        assert tags[0] == "code:exact_repeat"
+
+
+def test_named_teachers_bound_where_a_students_replies_are_compared(filled: Path, tmp_path: Path) -> None:
+    both = build(filled, tmp_path / "both", "--mix=student_best_worst", "--max-length-bias=1")
+    one = build(filled, tmp_path / "one", "--mix=student_best_worst", "--max-length-bias=1", "--teacher=repair")
+    of = "SELECT count(*) FROM rollouts WHERE model = 'repair' AND rollout_id = "
+    assert all(query(filled, f"{of}'{rollout_id}'")[1] == [(1,)] for (rollout_id,) in lineage(one, "rollout_id"))
+    assert len(pairs(one)) < len(pairs(both))
+
+
 def _writes(store: Path, student: str, endings: Sequence[str], teacher: str = "oracle") -> None:
     """Have a student write what a teacher wrote, with these endings, a sample each."""
     rows = query(
@@ -273,7 +304,7 @@ def test_verification_runs_the_students_writes(filled: Path, tmp_path: Path) -> 
     shutil.copy(filled, store)
     _writes(store, "openai:writer", ["raise ValueError", "# done"])
     options = ("--mix=student_best_worst", "--student=openai:writer", "--max-length-bias=1", "--val-fraction=0")
-    assert main(["build", "preferences", "--db", str(store), "--out", str(tmp_path / "no"), *TEACHERS, *options]) == 4
+    assert main(["build", "preferences", "--db", str(store), "--out", str(tmp_path / "no"), *options]) == 4
     folder = build(store, tmp_path / "out", *options, "--verify")
     assert len(pairs(folder)) >= len(suite().tasks)
     for row, (margin,) in zip(pairs(folder), lineage(folder, "margin"), strict=True):
@@ -357,6 +388,16 @@ def test_rollouts_alone_refuse_what_they_would_ignore(
     name = option.partition("=")[0].replace("--no-", "--")
     assert f"{name} is for the other constructions, but --mix has only rollouts" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_students_own_replies_refuse_what_chooses_a_teacher(
+    filled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--out", str(tmp_path / "out"), "--mix=student_best_worst,rollouts", "--where=false")
+    assert main(["build", "preferences", "--db", str(filled), *options]) == 4
+    assert "--where is for the other constructions, but --mix has only student_best_worst and rollouts" in (
+        capsys.readouterr().err
+    )
 
 
 def test_the_query_is_what_ran(filled: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypat
         sft="--epochs=1 --learning-rate=1e-3 --batch-size=4",
         branch="--samples=2 --max-states=2 --max-tokens=16",
         practice="--rollouts=1 --max-iters=2 --max-tokens=16 -k split_cents",
-        pairs="--mix=same_state,corruption --max-pairs=8",
+        pairs="--mix=corruption --teacher=oracle --no-require-success --max-pairs=8",
         dpo="--epochs=1 --learning-rate=1e-4 --batch-size=4",
     )
     report = run(tmp_path / "demo", size)

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.request import ProxyHandler, build_opener
 
-from builders.command import end, run
+from builders.command import end, run, start
 from builders.signals import handled, interrupt
 from pytest_repoagent.errors import InfrastructureError, UsageError
 
@@ -88,7 +88,7 @@ def _free(port: int | None) -> int:
 def _up(program: Sequence[str], place: Path, port: int) -> Iterator[None]:
     """The server, ready to answer; it is ended with the block."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(program, cwd=place, stdout=log, stderr=log, start_new_session=True)
+        process = start(program, cwd=place, stdout=log, stderr=log, start_new_session=True)
         try:
             if not _ready(process, port):
                 log.seek(0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 
+from builders.command import start
 from builders.loop.lanes import Command
 from builders.loop.stages import Stage
 from builders.tuning.money import usd
@@ -68,7 +68,7 @@ def run(command: Command) -> int:
         KeyboardInterrupt: there was one.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    process = subprocess.Popen(command, env={**os.environ, "PATH": path})
+    process = start(command, env={**os.environ, "PATH": path})
     interrupted = False
     while True:
         try:

@@ -1,11 +1,11 @@
-"""Pairs at a teacher's state: against a student's replies, between them, and against the teacher's action spoiled."""
+"""Pairs at one state: a teacher's action against a student's or itself spoiled, or two replies of a student."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
@@ -32,11 +32,11 @@ class Sample(NamedTuple):
 
 
 @dataclass
-class AtState:
-    """Makes the pairs of one state after another.
+class AtTeachers:
+    """Makes the pairs of one teacher's state after another.
 
     Attributes:
-        constructions: which of ``same_state``, ``student_best_worst`` and ``corruption``.
+        constructions: which of ``same_state`` and ``corruption``.
         samples: state hash -> the students' replies there.
         verdicts: rollout and step -> whether the tests passed after it.
         mix: what the corruptions are drawn from.
@@ -52,27 +52,18 @@ class AtState:
     corruptions: int
     seed: int
     trial: Trial | None
-    _compared: set[str] = field(default_factory=set)
 
     def candidates(self, rollout: RecordedRollout, step: RecordedStep) -> Iterator[Candidate]:
-        """The pairs at one recorded step, good and bad."""
+        """The pairs at a teacher's recorded step, good and bad."""
         assert step.action is not None
         history = History(step.messages)
         untested = judge(history, step.action)
         teacher = judge(history, step.action, tests=self._tests(rollout, step, history, untested.action))
-        state = rollout.state(step)
-        samples = dict.fromkeys(self.samples.get(step.state_hash, ()))
-        judged = [(sample.model, self._judge(rollout.task_id, history, sample)) for sample in samples]
         if "same_state" in self.constructions:
-            for model, student in judged:
+            for sample in dict.fromkeys(self.samples.get(step.state_hash, ())):
+                student = _judged(rollout.task_id, history, sample, self.trial)
                 better = untested if student.tests is None and _writes(student.action) else teacher
-                yield _pair(rollout, step, history, better, student, "same_state", f"student:{model}")
-        if "student_best_worst" in self.constructions and state.state_hash not in self._compared:
-            self._compared.add(state.state_hash)
-            for model in sorted({model for model, _ in judged}):
-                ranked = sorted((reply for name, reply in judged if name == model), key=lambda reply: -reply.points)
-                if len(ranked) > 1:
-                    yield _pair(rollout, step, history, ranked[0], ranked[-1], "student_best_worst", f"student:{model}")
+                yield _pair(rollout, step, history, better, student, "same_state", f"student:{sample.model}")
         if "corruption" in self.constructions and teacher.action is not None:
             yield from self._corrupted(rollout, step, history, teacher, teacher.action)
 
@@ -84,11 +75,6 @@ class AtState:
         if recorded is None and self.trial and action and _writes(action):
             return self.trial.run(rollout.task_id, history, action).tests
         return recorded
-
-    def _judge(self, task_id: str, history: History, sample: Sample) -> Judged:
-        action = parse_reply(sample.raw, sample.finish_reason).action
-        came = self.trial.run(task_id, history, action) if self.trial and action else Outcome()
-        return judge(history, sample.raw, sample.finish_reason, came.tests, came.refused)
 
     def _corrupted(
         self, rollout: RecordedRollout, step: RecordedStep, history: History, teacher: Judged, action: Action
@@ -105,6 +91,32 @@ class AtState:
             refused = code if CODES[code].stage in ("value", "tool") else None
             spoiled = judge(history, text, "length" if code == "truncated" else None, refused=refused)
             yield _pair(rollout, step, history, teacher, spoiled, "corruption", code=code)
+
+
+def best_and_worst(
+    rollout: RecordedRollout, step: RecordedStep, samples: Sequence[Sample], trial: Trial | None
+) -> Iterator[Candidate]:
+    """The best of each student's replies at a recorded state against the worst of them.
+
+    Args:
+        rollout: where the state is; where it is the student's, what it did there is one of its replies.
+        step: its step there.
+        samples: the students' replies.
+        trial: as :attr:`AtTeachers.trial`.
+    """
+    history = History(step.messages)
+    said = dict.fromkeys([*samples, Sample(rollout.model, step.raw, None)])
+    judged = [(sample.model, _judged(rollout.task_id, history, sample, trial)) for sample in said]
+    for model in sorted({sample.model for sample in samples}):
+        ranked = sorted((reply for name, reply in judged if name == model), key=lambda reply: -reply.points)
+        if len(ranked) > 1:
+            yield _pair(rollout, step, history, ranked[0], ranked[-1], "student_best_worst", f"student:{model}")
+
+
+def _judged(task_id: str, history: History, sample: Sample, trial: Trial | None) -> Judged:
+    action = parse_reply(sample.raw, sample.finish_reason).action
+    came = trial.run(task_id, history, action) if trial and action else Outcome()
+    return judge(history, sample.raw, sample.finish_reason, came.tests, came.refused)
 
 
 def _writes(action: Action | None) -> bool:

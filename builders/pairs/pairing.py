@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +19,7 @@ from builders.arguments import rollout_rules
 from builders.choices import RolloutRules
 from builders.examples import Pair
 from builders.leakage import HeldOut
-from builders.pairs.at_state import AtState, read_mix, read_samples, read_verdicts
+from builders.pairs.at_state import AtTeachers, best_and_worst, read_mix, read_samples, read_verdicts
 from builders.pairs.contrast import Contrasts
 from builders.pairs.corruptions import CORRUPTIONS, EVEN, Mix
 from builders.pairs.lot import Lot
@@ -58,70 +61,96 @@ class Pairing:
         held_out = leakage.load(connection, args.suite, args.quixbugs)
         spool = self._stack.enter_context(Spool[Pair](args.out.parent))
         lot = Lot(rules, held_out, spool)
-        found: list[Selected] = []
-        queries: list[str] = []
-        students = self._students(connection)
-        if set(rules.mix) != {"rollouts"}:
-            chosen_steps = teachers.select(connection, args, students, args.model, held_out)
-            states = self._at_state(connection, held_out)
-            with progress("pairing", chosen_steps.examples) as advance:
-                for rollout in rollouts.read(connection, held_out, chosen_steps.dropped):
-                    for step in rollout.steps:
-                        lot.take(states.candidates(rollout, step))
-                        advance(1)
-            found.append(chosen_steps)
-            queries.append(selection.query(teachers.step_rules(args)))
+        asked = self._asked(connection)
+        found: dict[str, tuple[Selected, str]] = {}
+        if not {"same_state", "corruption"}.isdisjoint(rules.mix):
+            found["same_state"] = self._of_teachers(connection, held_out, lot, asked)
+        if "student_best_worst" in rules.mix and asked:
+            found["student_best_worst"] = self._of_students(connection, held_out, lot, asked)
         if "rollouts" in rules.mix:
-            apart = connection.cursor()  # its temporary tables are its own
-            selection.select_rollouts(apart, rollout_rules(args, require_success=False), held_out)
-            contrasts = Contrasts(rules.rollout_output, rules.tail_turns)
-            parted = contrasts.select(apart)
-            with progress("contrasting", None):
-                lot.take(contrasts.candidates(apart, held_out, parted.dropped, args.out.parent))
-            lot.note("rollouts", contrasts.dropped)
-            self._remarks += _alike(contrasts.alike)
-            if found:
-                self._remarks += _also_left_out(parted.dropped)
-            found.append(parted)
-            queries.append(contrasts.query())
+            found["rollouts"] = self._of_rollouts(connection, held_out, lot)
+        steps, *_ = [steps for steps, _ in found.values()]
+        others = [(name, of.dropped) for name, (of, _) in found.items() if of is not steps and of.dropped]
         chosen = lot.choose()
         return Plan(
             rows=spool.get(pair.number for pair in chosen),
             total=len(chosen),
             families=Counter(pair.family for pair in chosen),
-            steps=found[0].steps,
-            dropped=found[0].dropped,
+            steps=steps.steps,
+            dropped=steps.dropped,
             held_out=held_out,
-            query="\n".join(queries),
-            remarks=lambda: [*lot.remarks(), *self._remarks],
+            query="\n".join(query for _, query in found.values()),
+            remarks=lambda: [*lot.remarks(), *self._remarks, *itertools.starmap(_also_left_out, others)],
             pairs=lot.account(),
         )
 
-    def _students(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        asked = _models(connection, "branches") if branches.exists(connection) else []
-        known = sorted({*asked, *_models(connection, "rollouts")})
+    def _asked(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """The students whose replies are used."""
+        recorded = _models(connection, "branches") if branches.exists(connection) else []
+        known = {*recorded, *_models(connection, "rollouts")}
         if unknown := [student for student in self._rules.students if student not in known]:
-            raise UsageError(f"--student={unknown[0]}: the store has only {', '.join(known)}")
-        return list(self._rules.students) or asked
-
-    def _at_state(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut) -> AtState:
-        rules = self._rules
-        samples = read_samples(connection, rules.students)
-        wanting = {"same_state", "student_best_worst"} & {name for name, share in rules.mix.items() if share}
-        if wanting and not samples:
+            raise UsageError(f"--student={unknown[0]}: the store has only {', '.join(sorted(known))}")
+        asked = [model for model in recorded if not self._rules.students or model in self._rules.students]
+        mix = self._rules.mix
+        needing = [name for name in mix if name in ("same_state", "student_best_worst")]
+        if needing and not asked and (len(needing) == len(mix) or any(mix.values())):
             raise UsageError(
-                f"--mix wants {' and '.join(sorted(wanting))}, but the store has no student's reply at these states: "
-                "`repoagent build branch` asks for them"
+                f"--mix wants {' and '.join(needing)}, but the store has no student's reply: `repoagent build branch` "
+                "asks for them"
             )
-        return AtState(
+        return asked
+
+    def _of_teachers(
+        self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut, lot: Lot, asked: list[str]
+    ) -> tuple[Selected, str]:
+        args, rules = self._args, self._rules
+        chosen = teachers.select(connection, args, rules.students or asked, args.model, held_out)
+        states = AtTeachers(
             constructions=rules.mix,
-            samples=samples,
+            samples=read_samples(connection, rules.students),
             verdicts=read_verdicts(connection),
             mix=self._mistakes(connection, held_out) if "corruption" in rules.mix else EVEN,
             corruptions=rules.corruptions,
             seed=rules.seed,
-            trial=self._trial() if self._args.verify else None,
+            trial=self._trial,
         )
+        with progress("pairing", chosen.examples) as advance:
+            for rollout in rollouts.read(connection, held_out, chosen.dropped):
+                for step in rollout.steps:
+                    lot.take(states.candidates(rollout, step))
+                    advance(1)
+        return chosen, selection.query(teachers.step_rules(args))
+
+    def _of_students(
+        self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut, lot: Lot, students: list[str]
+    ) -> tuple[Selected, str]:
+        rules = rollout_rules(self._args, require_success=False)
+        if self._args.teacher:
+            recorded = _models(connection, "rollouts")
+            own = [model for model in students if model in recorded]
+            rules = replace(rules, models=(*self._args.teacher, *own))
+        apart = connection.cursor()  # its temporary tables are its own
+        selection.select_rollouts(apart, rules, held_out)
+        selection.select_asked_steps(apart, self._rules.students)
+        asked = selection.selected(apart)
+        samples = read_samples(apart, self._rules.students)
+        with progress("comparing", asked.examples) as advance:
+            for rollout in rollouts.read(apart, held_out, asked.dropped):
+                for step in rollout.steps:
+                    lot.take(best_and_worst(rollout, step, samples[step.state_hash], self._trial))
+                    advance(1)
+        return asked, selection.query_of_asked_steps()
+
+    def _of_rollouts(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut, lot: Lot) -> tuple[Selected, str]:
+        apart = connection.cursor()
+        selection.select_rollouts(apart, rollout_rules(self._args, require_success=False), held_out)
+        contrasts = Contrasts(self._rules.rollout_output, self._rules.tail_turns)
+        parted = contrasts.select(apart)
+        with progress("contrasting", None):
+            lot.take(contrasts.candidates(apart, held_out, parted.dropped, self._args.out.parent))
+        lot.note("rollouts", contrasts.dropped)
+        self._remarks += _alike(contrasts.alike)
+        return parted, contrasts.query()
 
     def _mistakes(self, connection: duckdb.DuckDBPyConnection, held_out: HeldOut) -> Mix:
         model = self._rules.like_model
@@ -140,8 +169,11 @@ class Pairing:
             self._remarks.append(f"Its other mistakes cannot be made on purpose: {', '.join(others)}.")
         return known
 
-    def _trial(self) -> Trial:
+    @cached_property
+    def _trial(self) -> Trial | None:
         args, registry = self._args, built_in()
+        if not args.verify:
+            return None
         runner = registry.runner(args.runner, "auto")
         self._stack.callback(runner.close)
         runner.check()
@@ -153,9 +185,9 @@ def _models(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     return [model for (model,) in found]
 
 
-def _also_left_out(dropped: Counter[str]) -> list[str]:
+def _also_left_out(construction: str, dropped: Counter[str]) -> str:
     reasons = ", ".join(f"{steps:,} {reason}" for reason, steps in dropped.most_common())
-    return [f"Pairs of rollouts, of the same recorded steps, left out others: {reasons}."] if dropped else []
+    return f"Of the same recorded steps, {construction} left out others: {reasons}."
 
 
 def _alike(tasks: Sequence[str]) -> list[str]:
