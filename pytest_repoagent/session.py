@@ -197,16 +197,16 @@ class _Plan:
         """Keep rollouts in flight while the items run; those of other processes' items, too, to the end."""
         if not session.testsfailed or session.config.option.continue_on_collection_errors:
             self._engine.start_ahead(key for item in session.items if (key := _key(item)) and not _may_be_skipped(item))
-        finished = False
         try:
             result = yield
-            if not (session.shouldstop or session.shouldfail):
-                self._engine.finish()
-                finished = True
-            return result
-        finally:
-            if not finished:
+            if session.shouldstop or session.shouldfail:
                 self._engine.stop.put_up()
+            else:
+                self._engine.finish()
+            return result
+        except (KeyboardInterrupt, pytest.exit.Exception, session.Failed):  # after an internal error, others go on
+            self._engine.stop.put_up()
+            raise
 
 
 def _may_be_skipped(item: pytest.Item) -> bool:
