@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import duckdb
 
@@ -103,19 +103,20 @@ class _Remote:
 
     @contextmanager
     def new(self, name: str) -> Iterator[Path]:
+        url = f"{self._url}/{name}"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "file"
             try:
                 yield path
             except duckdb.IOException as error:
-                raise _not_written(path, error) from error
+                raise _not_written(url, error) from error
             try:
                 self._system.put_file(str(path), f"{self._root.rstrip('/')}/{name}")
             except Exception as error:  # each protocol has its own
-                raise _not_written(f"{self._url}/{name}", error) from error
+                raise _not_written(url, error) from error
 
 
-def _not_written(path: Any, error: Exception) -> InfrastructureError:
+def _not_written(path: Path | str, error: Exception) -> InfrastructureError:
     return InfrastructureError(f"{path} was not written: {_reason(error)}")
 
 
