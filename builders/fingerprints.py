@@ -18,7 +18,7 @@ import re
 import string
 import warnings
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from math import ceil
 from typing import Any, NamedTuple
 
 THRESHOLD = 0.5
@@ -58,10 +58,12 @@ class Programs:
                 self._functions.setdefault(structure(function), name)
                 screens.add(_keywords(words(ast.unparse(function))))
         self._screens = [screen for screen in screens if not any(other in screen for other in screens - {screen})]
-        self.match = lru_cache(maxsize=4096)(self._match)
-        """The program that a text, such as a message with a file, shows; None where it shows none."""
+        self._shortest = min(2 * (ceil(self._fewest) + 4) - 1, MIN_NODES // 2)
 
-    def _match(self, text: str) -> Match | None:
+    def match(self, text: str) -> Match | None:
+        """The program that a text, such as a message with a file, shows; None where it shows none."""
+        if len(text) < self._shortest:
+            return None
         found = words(text)
         shared = self._any.intersection(_grams(found))
         if shared and len(shared) >= self._fewest:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import duckdb
 
-from builders.fingerprints import Programs
+from builders.fingerprints import Match, Programs
 from pytest_repoagent import bundled
 from pytest_repoagent.errors import SourceError
 from pytest_repoagent.protocol.actions import Message
@@ -47,10 +47,17 @@ class HeldOut:
     def collision(self, messages: Iterable[Message]) -> str | None:
         """Which held-out program a rollout's messages show, and how; None where they show none."""
         for message in messages:
-            for shown in _shown(message["role"], message["content"]):
-                if match := self.programs.match(shown):
-                    return f"{match.name} ({match.how})"
+            if match := self._match(message["role"], message["content"]):
+                return f"{match.name} ({match.how})"
         return None
+
+    @cached_property
+    def _match(self) -> Callable[[str, str], Match | None]:
+        """Of a message's role and content; remembered, as rollouts of one task share their messages."""
+        match = self.programs.match
+        return lru_cache(maxsize=4096)(
+            lambda role, content: next((found for text in _shown(role, content) if (found := match(text))), None)
+        )
 
 
 def load(connection: duckdb.DuckDBPyConnection, suites: Sequence[str], quixbugs: str | None) -> HeldOut:
@@ -127,7 +134,6 @@ def _programs(suite: Suite, quixbugs: str | None) -> list[tuple[str, str]]:
     return found
 
 
-@lru_cache(maxsize=4096)
 def _shown(role: str, text: str) -> tuple[str, ...]:
     """The texts in which a program would stand: of an assistant's JSON, all its strings; of anything else, itself."""
     if role != "assistant":

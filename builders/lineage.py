@@ -97,6 +97,6 @@ def write_parquet(parts: Sequence[tuple[Path, Mapping[str, int]]], output: Path)
         connection.execute("SET SESSION enable_progress_bar = false")
         connection.execute(
             f"COPY ({' UNION ALL '.join(selects)}) TO ${len(parts) + 1} "
-            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})",
+            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROW_GROUP})",
             [*(str(path) for path, _ in parts), str(output)],
         )

@@ -23,6 +23,7 @@ from builders.leakage import HeldOut
 from builders.selection import sql
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Message
+from pytest_repoagent.store.rows import parts_of
 
 
 class RecordedStep(NamedTuple):
@@ -86,7 +87,7 @@ def read(connection: duckdb.DuckDBPyConnection, held_out: HeldOut, refused: Coun
     """
     for chunk, first_row, last_row in connection.execute(sql("chunks")).fetchall():
         bounds = {"chunk": chunk, "first_row": first_row, "last_row": last_row}
-        rows = connection.execute(sql("chunk"), bounds).fetchall()
+        rows = sorted(connection.execute(sql("chunk"), bounds).fetchall(), key=itemgetter(0, 1))
         known = connection.execute(sql("chunk_rollouts"), {"chunk": chunk}).fetchall()
         for facts, (_, of_rollout) in zip(known, groupby(rows, itemgetter(0)), strict=True):
             steps, seen = _render(of_rollout, refused)
@@ -141,7 +142,8 @@ def _render(rows: Iterable[tuple[Any, ...]], refused: Counter[str]) -> tuple[lis
     seen: list[Message] = []
     prompt = Prompt()
     raw = None
-    for _, step, chosen, restarted, new, sha256, window, reply, *about in rows:
+    for _, step, chosen, restarted, texts, acted, sha256, window, recovers, weight in rows:
+        new, action, reply = parts_of(texts, acted)
         if restarted:  # an imported trace went on with another conversation
             seen += prompt.messages
             prompt, raw = Prompt(), None
@@ -159,6 +161,6 @@ def _render(rows: Iterable[tuple[Any, ...]], refused: Counter[str]) -> tuple[lis
         elif not prompt.alternates or messages[-1]["role"] != "user":
             refused["prompt of turns that do not alternate"] += 1
         else:
-            steps.append(RecordedStep._make((step, messages, conversation, sha256, window, reply, *about)))
+            steps.append(RecordedStep(step, messages, conversation, sha256, window, reply, action, recovers, weight))
     last: list[Message] = [] if raw is None else [{"role": "assistant", "content": raw}]
     return steps, [*seen, *prompt.messages, *last]

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 from builders.examples import SftRow
 from builders.rollouts import RecordedRollout, RecordedStep
-from builders.tokens import PER_MESSAGE, TokenCounter
+from builders.tokens import TokenCounter
 from pytest_repoagent.protocol import render
 from pytest_repoagent.protocol.actions import Message
 
@@ -91,9 +90,7 @@ class SftRows:
         )
 
     def _count(self, rows: list[SftRow]) -> None:
-        longest = rows[-1].state.messages
-        prompts = list(accumulate(self.counter.text(m["content"]) + PER_MESSAGE for m in longest))
-        tokens = [prompts[len(row.state.messages) - 1] + self.counter.text(row.target) for row in rows]
+        tokens = [self.counter.messages(row.state.messages) + self.counter.text(row.target) for row in rows]
         self.costs["steps"] += sum(tokens)
         self.costs["packed"] += tokens[-1]
 

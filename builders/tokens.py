@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,11 +27,18 @@ class TokenCounter:
         how = f"approximation: characters / {CHARS_PER_TOKEN}" if tokenizer is None else str(tokenizer)
         self.name = f"{how}, and {PER_MESSAGE} a message"
         self.text: Callable[[str], int] = lru_cache(maxsize=4096)(_about if tokenizer is None else _load(tokenizer))
+        self._messages: tuple[Message, ...] = ()
+        self._tokens = 0
 
-    def messages(self, messages: Sequence[Message]) -> int:
-        """Tokens of a prompt, the chat template's included."""
-        text = self.text
-        return sum([text(m["content"]) for m in messages]) + PER_MESSAGE * len(messages)
+    def messages(self, messages: tuple[Message, ...]) -> int:
+        """Tokens of a prompt, the chat template's included; the beginning that it shares with the last one is known."""
+        known = len(self._messages)
+        if messages[:known] != self._messages:
+            known, self._tokens = 0, 0
+        new = messages[known:]
+        self._tokens += sum([self.text(message["content"]) for message in new]) + PER_MESSAGE * len(new)
+        self._messages = messages
+        return self._tokens
 
 
 def _about(text: str) -> int:

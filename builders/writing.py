@@ -32,6 +32,7 @@ from pytest_repoagent.store import reader
 
 SHARED_FROM_STEPS = 50_000
 """Fewer are selected and written by one process before another one is up."""
+_BUFFER = 1 << 20
 _TOLD_EVERY = 200  # rows: telling the progress bar of one costs as much as writing it
 
 MakePlan = Callable[[duckdb.DuckDBPyConnection], Plan]
@@ -86,8 +87,8 @@ def write_rows(share: Share, plan: Plan, counter: TokenCounter) -> Written:
     written = Written()
     before = plan.dropped.copy()
     with ExitStack() as stack:
-        outputs = {side: stack.enter_context(share.lines(side).open("wb")) for side in written.sides}
-        origins = stack.enter_context(share.lines("lineage").open("w", encoding="utf-8"))
+        outputs = {side: stack.enter_context(share.lines(side).open("wb", _BUFFER)) for side in written.sides}
+        origins = stack.enter_context(share.lines("lineage").open("w", _BUFFER, encoding="utf-8"))
         advance = stack.enter_context(progress("writing", plan.total // share.of if share.index == 0 else None))
         for number, example in enumerate(plan.rows, 1):
             side = "val" if example.state.family in val else "train"
@@ -164,7 +165,7 @@ def _append(first: Path, others: list[Path]) -> None:
     with first.open("ab") as output:
         for other in others:
             with other.open("rb") as more:
-                shutil.copyfileobj(more, output, 1 << 20)
+                shutil.copyfileobj(more, output, _BUFFER)
             other.unlink()
 
 

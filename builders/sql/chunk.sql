@@ -4,11 +4,10 @@ SELECT
     s.step,
     x.place IS NOT NULL AS chosen,
     s.extra LIKE '%"restarted"%' AND json_extract(s.extra, '$.restarted') IS NOT NULL AS restarted,
-    s.new_messages,
+    s.texts,
+    s.acted,
     s.prompt_sha256,
     s.window_policy,
-    s.raw,
-    s.action,
     x.recovers,
     x.weight
 FROM chosen_rollouts c
@@ -17,4 +16,3 @@ LEFT JOIN (
     FROM candidate_steps WHERE reason IS NULL AND place BETWEEN $first_row AND $last_row
 ) x ON x.place = s.rowid
 WHERE c.chunk = $chunk AND s.rowid BETWEEN $first_row AND $last_row AND s.step <= c.last_step
-ORDER BY c.first_row, s.step

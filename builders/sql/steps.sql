@@ -6,6 +6,14 @@ WITH usable AS (
     SELECT u.rank AS failed_rank, s.step + 1 AS next_step, coalesce(s.error_family, s.tool_code) AS failure
     FROM steps s JOIN usable u ON u.usable_id = s.rollout_id
     WHERE failure IS NOT NULL
+), repeated AS (
+    SELECT hash(s.prompt_sha256) AS state
+    FROM steps s JOIN usable u ON u.usable_id = s.rollout_id
+    GROUP BY state
+    HAVING count(*) > 1
+), examples AS (  -- only where there are several steps at a state, because reading actions costs more than all else here
+    SELECT s.rowid AS example_place, md5_number(s.prompt_sha256 || s.action) AS example
+    FROM steps s JOIN repeated r ON hash(s.prompt_sha256) = r.state
 ), facts AS (
     SELECT
         s.rowid AS place,
@@ -15,12 +23,12 @@ WITH usable AS (
         u.usable_task AS task_id,
         r.success,
         u.length,
-        md5_number(s.prompt_sha256 || s.action) AS example,
+        coalesce(x.example, s.rowid::UHUGEINT) AS example,
         f.failure AS recovers,
         CASE
             WHEN ({where}) IS NOT TRUE THEN 'not in --where'
             WHEN s.prompt_sha256 IS NULL THEN 'prompt not recorded'
-            WHEN s.action IS NULL OR ($require_strict AND NOT s.strict_valid) THEN 'no valid action'
+            WHEN NOT s.acted OR ($require_strict AND NOT s.strict_valid) THEN 'no valid action'
             WHEN $require_valid_tool_ok AND s.tool IS NOT NULL AND s.executed_ok IS NOT TRUE THEN 'refused by the tool'
             WHEN NOT $loops AND list_has_any(s.flags, $loop_flags) THEN 'loop'
             WHEN NOT $unchanged_writes AND list_contains(s.flags, 'no_op_write') THEN 'write that changes nothing'
@@ -32,6 +40,7 @@ WITH usable AS (
     JOIN rollouts r USING (rollout_id)
     JOIN usable u ON u.usable_id = r.rollout_id
     LEFT JOIN failures f ON f.failed_rank = u.rank AND f.next_step = s.step
+    LEFT JOIN examples x ON x.example_place = s.rowid
 ), recovered AS (
     SELECT * REPLACE (CASE WHEN reason IS NULL AND NOT $recovery AND recovers IS NOT NULL THEN 'recovery' ELSE reason END AS reason)
     FROM facts
