@@ -153,4 +153,4 @@ def _grams(found: list[str]) -> Iterator[tuple[str, ...]]:
 
 def _keywords(found: list[str]) -> str:
     """The keywords among words: a text with a copy of a function in it has the function's, uninterrupted."""
-    return " ".join([word for word in found if word in _KEYWORDS])
+    return " ".join(filter(_KEYWORDS.__contains__, found))

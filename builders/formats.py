@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -161,7 +162,7 @@ class _Prompts:
 @lru_cache(maxsize=512)
 def spelled(text: str) -> str:
     """A string as JSON spells it everywhere in this project; those of late are remembered."""
-    return _ENCODER.encode(text)
+    return encode_basestring(text)
 
 
 def _chat(role: str, content: str) -> str:
@@ -186,7 +187,6 @@ def _openai(message: Message, weight: int) -> str:
     return _weighted(role, content, weight) if role == "assistant" else _chat(role, content)
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _WEIGHS: dict[Format, Callable[[Message, int], str]] = {
     "together": lambda message, weight: _weighted(message["role"], message["content"], weight),
     "openai": _openai,

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import duckdb
 
@@ -54,10 +53,14 @@ class HeldOut:
     @cached_property
     def _match(self) -> Callable[[str, str], Match | None]:
         """Of a message's role and content; remembered, as rollouts of one task share their messages."""
-        match = self.programs.match
-        return lru_cache(maxsize=4096)(
-            lambda role, content: next((found for text in _shown(role, content) if (found := match(text))), None)
-        )
+
+        def match(role: str, content: str) -> Match | None:
+            for text in _shown(role, content):
+                if found := self.programs.match(text):
+                    return found
+            return None
+
+        return lru_cache(maxsize=4096)(match)
 
 
 def load(connection: duckdb.DuckDBPyConnection, suites: Sequence[str], quixbugs: str | None) -> HeldOut:
@@ -134,26 +137,24 @@ def _programs(suite: Suite, quixbugs: str | None) -> list[tuple[str, str]]:
     return found
 
 
-def _shown(role: str, text: str) -> tuple[str, ...]:
+def _shown(role: str, text: str) -> list[str]:
     """The texts in which a program would stand: of an assistant's JSON, all its strings; of anything else, itself."""
     if role != "assistant":
-        return (text,)
+        return [text]
     try:
-        return tuple(_strings(_DECODER.decode(text)))
+        parts = [_DECODER.decode(text)]
     except (ValueError, RecursionError):
-        return (_ESCAPED.sub(lambda found: _MEANT[found[1]], text),)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    parts = [value]
+        return [_ESCAPED.sub(lambda found: _MEANT[found[1]], text)]
+    strings = []
     while parts:
         part = parts.pop()
         if isinstance(part, str):
-            yield part
+            strings.append(part)
         elif isinstance(part, dict):
             parts += part.values()
         elif isinstance(part, list):
             parts += part
+    return strings
 
 
 _DECODER = json.JSONDecoder(strict=False)

@@ -76,6 +76,7 @@ def open_store(store: Path, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             f"SET memory_limit = '{MEMORY_LIMIT}'; SET threads = 1; SET SESSION enable_progress_bar = false"
         )
         connection.execute("SET temp_directory = ?", [str(spill)])
+        _pack_texts(connection)
         try:
             yield connection
         except duckdb.OperationalError as error:
@@ -164,6 +165,13 @@ def query(rules: StepRules) -> str:
 def query_of_asked_steps() -> str:
     """The same of :func:`select_asked_steps`."""
     return f"{sql('rollouts')};\n\n{sql('asked_steps')};\n"
+
+
+def _pack_texts(connection: duckdb.DuckDBPyConnection) -> None:
+    columns = [name for name, *_ in connection.execute("DESCRIBE steps").fetchall()]
+    if "texts" not in columns:
+        [(store,)] = connection.execute("SELECT current_database()").fetchall()
+        connection.execute(sql("older_steps").format(store='"{}"'.format(store.replace('"', '""'))))
 
 
 def _check_recorded(connection: duckdb.DuckDBPyConnection, option: str, column: str, named: tuple[str, ...]) -> None:

@@ -71,11 +71,8 @@ class SftRows:
             window = self.window or step.window
             messages = tuple(map(self._cut, render.apply_window(step.conversation, window)))
             state = state._replace(messages=messages, prompt_sha256=render.prompt_sha256(messages))
-        tags = [f"success:{'unknown' if rollout.success is None else 'yes' if rollout.success else 'no'}"]
-        if step.recovers is not None:
-            tags.append(f"recovery:{step.recovers}")
         assert step.action is not None
-        return SftRow(state, step.action, step.weight, tuple(tags))
+        return SftRow(state, step.action, step.weight, _tags(rollout.success, step.recovers))
 
     def _trajectory(self, rollout: RecordedRollout, rows: list[SftRow]) -> SftRow:
         last = rows[-1]
@@ -105,6 +102,12 @@ def _packs(rollout: RecordedRollout, window: str | None) -> bool:
         (window or step.window) == "full" and last[: len(step.conversation)] == step.conversation
         for step in rollout.steps
     )
+
+
+@lru_cache(maxsize=512)
+def _tags(success: bool | None, recovers: str | None) -> tuple[str, ...]:
+    known = f"success:{'unknown' if success is None else 'yes' if success else 'no'}"
+    return (known,) if recovers is None else (known, f"recovery:{recovers}")
 
 
 @lru_cache(maxsize=512)

@@ -1,4 +1,4 @@
-"""What a dataset is like: counted while it is written, in memory that does not grow with it but for a number a row."""
+"""What a dataset is like: counted while it is written, in memory that grows by two numbers a row."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ class Statistics:
     ``kinds`` counts rows by model, action of the target or the preferred side, step, construction, and tags.
     """
 
-    rows: int = 0
     tokens: array[int] = field(default_factory=lambda: array("I"))
+    weights: array[float] = field(default_factory=lambda: array("d"))
     learned_tokens: int = 0
-    weight: float = 0.0
-    weights: tuple[float, float] = (float("inf"), 0.0)
     longer_preferred: int = 0
     length_delta: int = 0
     tasks: Counter[str] = field(default_factory=Counter)
     families: set[str] = field(default_factory=set)
     kinds: Counter[Kind] = field(default_factory=Counter)
 
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.tokens)
+
     def add(self, example: Example, counter: TokenCounter) -> None:
         """Count one row, its tokens with ``counter``."""
         state = example.state
-        self.rows += 1
-        self.weight += example.weight
-        self.weights = (min(self.weights[0], example.weight), max(self.weights[1], example.weight))
+        self.weights.append(example.weight)
         self.tasks[state.task_id] += 1
         self.families.add(state.family)
         prompt = counter.messages(state.messages)
@@ -55,16 +56,13 @@ class Statistics:
 
     def add_all(self, other: Statistics) -> None:
         """Count the rows that another one counted."""
-        weights = [each for each in (self, other) if each.rows]
-        if weights:
-            self.weights = (min(each.weights[0] for each in weights), max(each.weights[1] for each in weights))
         for each in fields(self):
             mine, others = getattr(self, each.name), getattr(other, each.name)
             if isinstance(mine, set):
                 mine |= others
             elif isinstance(mine, Counter):
                 mine.update(others)
-            elif each.name != "weights":
+            else:
                 setattr(self, each.name, mine + others)
 
     def _pair(self, pair: Pair, prompt: int, counter: TokenCounter) -> None:
@@ -101,7 +99,11 @@ class Statistics:
                 **{f"p{part}": ordered[(len(ordered) - 1) * part // 100] for part in (50, 95) if ordered},
                 "max": ordered[-1] if ordered else 0,
             },
-            "weight": {"sum": round(self.weight, 6), "min": self.weights[0], "max": self.weights[1]},
+            "weight": {
+                "sum": round(sum(self.weights), 6),
+                "min": min(self.weights, default=0.0),
+                "max": max(self.weights, default=0.0),
+            },
             "constructions": _sorted(constructions),
             "actions": _sorted(actions),
             "steps": {str(step): rows for step, rows in sorted(steps.items())},

@@ -26,7 +26,7 @@ class TokenCounter:
         """
         how = f"approximation: characters / {CHARS_PER_TOKEN}" if tokenizer is None else str(tokenizer)
         self.name = f"{how}, and {PER_MESSAGE} a message"
-        self.text: Callable[[str], int] = lru_cache(maxsize=4096)(_about if tokenizer is None else _load(tokenizer))
+        self.text = _about if tokenizer is None else lru_cache(maxsize=4096)(_load(tokenizer))
         self._messages: tuple[Message, ...] = ()
         self._tokens = 0
 

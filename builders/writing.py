@@ -6,6 +6,7 @@ rows of its part of the rollouts; the parts are then put together in order.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -87,6 +88,7 @@ def write_rows(share: Share, plan: Plan, counter: TokenCounter) -> Written:
     written = Written()
     before = plan.dropped.copy()
     with ExitStack() as stack:
+        stack.enter_context(_no_collector())
         outputs = {side: stack.enter_context(share.lines(side).open("wb", _BUFFER)) for side in written.sides}
         origins = stack.enter_context(share.lines("lineage").open("w", _BUFFER, encoding="utf-8"))
         advance = stack.enter_context(progress("writing", plan.total // share.of if share.index == 0 else None))
@@ -167,6 +169,18 @@ def _append(first: Path, others: list[Path]) -> None:
             with other.open("rb") as more:
                 shutil.copyfileobj(more, output, _BUFFER)
             other.unlink()
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Without Python's search for reference cycles: rows have none, and it looks at all that is remembered."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

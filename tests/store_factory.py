@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from pytest_repoagent import trace
 from pytest_repoagent.fold import fold
 from pytest_repoagent.protocol.actions import Message
 from pytest_repoagent.protocol.render import prompt_sha256, state
-from pytest_repoagent.rollout import Rollout
+from pytest_repoagent.rollout import Rollout, Step
+from pytest_repoagent.store import connection, rows
 
+HERE = Path(__file__).parent
 READ = {"type": "tool_call", "name": "read_file", "args": {"rel_path": "gcd.py", "max_chars": 4000}}
 WRITE = {"type": "tool_call", "name": "write_file", "args": {"rel_path": "gcd.py", "content": "def gcd(a, b): ...\n"}}
 FINAL = {"type": "final", "summary": "fixed", "changes": []}
@@ -188,3 +193,37 @@ def trace_file(path: Path, recorded: Iterable[Mapping[str, Any]]) -> Path:
             fields = {name: value for name, value in event.items() if name not in ("kind", "ts")}
             log.emit(event["kind"], **fields)
     return path
+
+
+def step_of_version_2(rollout_id: str, step: Step) -> rows.Row:
+    """A row of steps as versions 1 and 2 had them."""
+    texts = {name: getattr(step, name) for name in ("raw", "result")}
+    objects = {name: getattr(step, name) for name in ("new_messages", "action")}
+    spelled = {
+        name: None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        for name, value in objects.items()
+    }
+    row = rows.step_row(rollout_id, step) | texts | spelled
+    return {name: rows.storable(value) for name, value in row.items()}
+
+
+def older(path: Path, version: int, *recorded: Rollout) -> None:
+    """A store as that version made it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(path, config={"default_block_size": "16384"}) as old:
+        old.execute((HERE / f"store_{version}_schema.sql").read_text())
+        old.execute((HERE / f"store_{version}_views.sql").read_text())
+        facts = {"format": connection.FORMAT, "schema_version": str(version), "views_sha256": f"of version {version}"}
+        old.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
+        for each in recorded:
+            tables = {
+                "runs": [rows.run_row(each)],
+                "rollouts": [rows.rollout_row(each)],
+                "steps": [step_of_version_2(each.rollout_id, step) for step in each.trajectory],
+                "test_runs": [rows.test_run_row(each.rollout_id, n, test) for n, test in enumerate(each.tests)],
+            }
+            for table, new in tables.items():
+                columns = [name for name, *_ in old.execute(f"DESCRIBE {table}").fetchall()]
+                for row in new:
+                    values = ", ".join("?" * len(columns))
+                    old.execute(f"INSERT OR IGNORE INTO {table} VALUES ({values})", [row[column] for column in columns])

@@ -19,6 +19,7 @@ import pytest
 import rollout_kit as kit
 from hypothesis import given
 from hypothesis import strategies as st
+from store_factory import older
 
 from builders import card, formats
 from builders.examples import Example
@@ -255,16 +256,16 @@ def test_a_folder_is_no_store(name: str, tmp_path: Path, capsys: pytest.CaptureF
     assert f"{name} cannot be used as a store (it is a folder); name another file" in capsys.readouterr().err
 
 
-def test_a_store_of_the_first_version(tmp_path: Path) -> None:
-    here = Path(__file__).parent
-    store = tmp_path / "store.duckdb"
-    with duckdb.connect(store) as connection:
-        for name in ("store_1_schema.sql", "store_1_views.sql"):
-            connection.execute((here / name).read_text())
-        connection.execute("INSERT INTO meta VALUES ('format', 'pytest-repoagent'), ('schema_version', '1')")
-    build(store, expect=4)
-    kit.store(store, *rollouts())
-    build(store)
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_an_earlier_version_gives_the_same_dataset(tmp_path: Path, store: Path, version: int) -> None:
+    same = [*rollouts(), kit.rollout([kit.LIST, kit.FINAL], task="own/h")]
+    kit.store(store, same[-1])
+    old = tmp_path / "old" / 'the "first".duckdb'
+    older(old, version, *same)
+    now, before = build(store, "out", "--max-per-slot=0"), build(old, "out", "--max-per-slot=0")
+    assert manifest(now)["dropped"] == manifest(before)["dropped"]
+    for name in ("train.jsonl", "val.jsonl", "lineage.parquet"):
+        assert (now / name).read_bytes() == (before / name).read_bytes()
 
 
 def test_prompts_that_cannot_be_reproduced_are_counted(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

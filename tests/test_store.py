@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import re
@@ -24,7 +23,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_factory import bad, final, read, rollout, write
+from store_factory import bad, final, older, read, rollout, write
 
 from pytest_repoagent.errors import InfrastructureError, UsageError
 from pytest_repoagent.rollout import Rollout, Step, TestRun
@@ -170,6 +169,9 @@ def test_a_rollout_comes_back_as_it_was_written(drawn: list[Rollout], tmp_path_f
     made = [replace(each, rollout_id=uuid.uuid4().hex) for each in drawn]
     assert StoreWriter(store).write(made) == len(made)
     assert [load_rollout(store, r.rollout_id) for r in made] == made
+    columns = "texts, acted, (new_messages::VARCHAR, action::VARCHAR, raw) AS columns"
+    for texts, acted, read_by_duckdb in query(store, f"SELECT {columns} FROM steps")[1]:
+        assert rows.parts_of(texts, acted) == read_by_duckdb
 
 
 def test_microseconds_and_other_zones_are_kept_as_utc(store: Path) -> None:
@@ -634,42 +636,6 @@ def test_run_sandbox_tells_runs_and_kinds_of_test_runs_apart(store: Path) -> Non
 
 
 # Stores of earlier versions.
-
-OLD = Path(__file__).parent
-
-
-def step_of_version_2(rollout_id: str, step: Step) -> rows.Row:
-    """A row of steps as versions 1 and 2 had them."""
-    texts = {name: getattr(step, name) for name in ("raw", "result")}
-    objects = {name: getattr(step, name) for name in ("new_messages", "action")}
-    spelled = {
-        name: None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        for name, value in objects.items()
-    }
-    row = rows.step_row(rollout_id, step) | texts | spelled
-    return {name: rows.storable(value) for name, value in row.items()}
-
-
-def older(path: Path, version: int, *recorded: Rollout) -> None:
-    """A store as that version made it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(path, config={"default_block_size": "16384"}) as old:
-        old.execute((OLD / f"store_{version}_schema.sql").read_text())
-        old.execute((OLD / f"store_{version}_views.sql").read_text())
-        facts = {"format": connection.FORMAT, "schema_version": str(version), "views_sha256": f"of version {version}"}
-        old.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
-        for each in recorded:
-            tables = {
-                "runs": [rows.run_row(each)],
-                "rollouts": [rows.rollout_row(each)],
-                "steps": [step_of_version_2(each.rollout_id, step) for step in each.trajectory],
-                "test_runs": [rows.test_run_row(each.rollout_id, n, test) for n, test in enumerate(each.tests)],
-            }
-            for table, new in tables.items():
-                columns = [name for name, *_ in old.execute(f"DESCRIBE {table}").fetchall()]
-                for row in new:
-                    values = ", ".join("?" * len(columns))
-                    old.execute(f"INSERT OR IGNORE INTO {table} VALUES ({values})", [row[column] for column in columns])
 
 
 def version_1(path: Path, *recorded: Rollout) -> None:
