@@ -19,11 +19,12 @@ from builders import card, folder, formats, lineage
 from builders.arguments import Order
 from builders.plan import Plan
 from builders.progress import progress
-from builders.selection import open_store, take_share
+from builders.relay import Abandoned
+from builders.selection import open_store
 from builders.statistics import Statistics
 from builders.tokens import TokenCounter
 from builders.validate import validate
-from builders.writing import MakePlan, Share, Written, others, processes_for, put_together, receive, write_rows
+from builders.writing import SIDES, MakePlan, Written, processes_for, receive, shares, write_rows
 from pytest_repoagent.errors import InfrastructureError, UsageError
 from pytest_repoagent.store import datasets
 
@@ -68,22 +69,30 @@ def write_files(
     """
     processes = processes_for(order) if shared else 1
     with (
-        others(order, make_plan, place, processes) as ends,
+        shares(order, make_plan, place, processes) as (own, ends),
         open_store(order.store, place / "spill") as connection,
     ):
         with progress("selecting", None):
             plan = make_plan(connection)
         if not plan.families:
             raise _nothing(order, plan)
-        if processes > 1:
-            take_share(connection, 0, processes)
-        own = write_rows(Share(order, place, 0, processes), plan, counter)
+        try:
+            written = write_rows(own, plan, counter)
+        except Abandoned:
+            for end in ends:
+                receive(end)
+            raise
         recorded = _counts(connection)
         more = [receive(end) for end in ends]
-    written = put_together(order, place, [own, *more])
     for other in more:
+        for side in SIDES:
+            written.sides[side].add_all(other.sides[side])
         plan.dropped.update(other.refused)
         plan.costs.update(other.costs)
+    origins = {side: place / f"{side}.lineage" for side in SIDES}
+    lineage.write_parquet(origins, place / lineage.FILE)
+    for path in origins.values():
+        path.unlink()
     return plan, _name_files(order, plan, written, place), recorded
 
 

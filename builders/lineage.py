@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,9 +18,7 @@ MEMORY_LIMIT = "64MB"
 """What DuckDB holds at most while it writes that file."""
 _ROW_GROUP = 20_480  # rows held in memory at once; a sixth of the usual, which needs twice the time and memory
 
-_COLUMNS = {
-    "file": "VARCHAR",  # train or val
-    "line": "BIGINT",  # of that file, from 1
+_COLUMNS = {  # after file, which is train or val, and line, which counts from 1 in it
     "run_id": "VARCHAR",
     "rollout_id": "VARCHAR",
     "step": "INTEGER",  # the last one learned
@@ -38,17 +36,15 @@ _COLUMNS = {
 }
 
 
-def line(file: str, number: int, example: Example) -> str:
-    """The row of one example, as a line of JSON."""
+def line(example: Example) -> bytes:
+    """The row of one example but for its place, as a line of JSON."""
     state = example.state
     if isinstance(example, SftRow):
         learned, margin = example.target, None
         steps = _steps(example) if example.trained else []
     else:
         learned, margin, steps = f"{example.preferred}\n{example.rejected}", example.margin, []
-    return _LINE % (
-        _quoted(file),
-        number,
+    text = _LINE % (
         _quoted(state.run_id),
         _quoted(state.rollout_id),
         state.step,
@@ -64,6 +60,7 @@ def line(file: str, number: int, example: Example) -> str:
         "null" if margin is None else margin,
         _array(example.tags),
     )
+    return text.encode()
 
 
 _quoted = json.encoder.encode_basestring_ascii
@@ -81,22 +78,22 @@ def _steps(row: SftRow) -> list[int]:
     return [roles[:at].count("assistant") for at in row.trained]
 
 
-def write_parquet(parts: Sequence[tuple[Path, Mapping[str, int]]], output: Path) -> None:
-    """Make the Parquet file of files of :func:`line`; each comes with the lines there are before its own, by file.
+def write_parquet(lines: Mapping[str, Path], output: Path) -> None:
+    """Make the Parquet file of files of :func:`line`, one for each of the dataset's files.
 
     Raises:
         duckdb.Error: it cannot be written.
     """
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in _COLUMNS.items())
     selects = [
-        f"SELECT * REPLACE (line + CASE file WHEN 'train' THEN {before['train']} ELSE {before['val']} END AS line) "
+        f"SELECT '{file}' AS file, row_number() OVER () AS line, * "
         f"FROM read_json(${number}, format = 'newline_delimited', columns = {{{columns}}})"
-        for number, (_, before) in enumerate(parts, 1)
+        for number, file in enumerate(lines, 1)
     ]
     with duckdb.connect(config={"threads": 1, "memory_limit": MEMORY_LIMIT}) as connection:
         connection.execute("SET SESSION enable_progress_bar = false")
         connection.execute(
-            f"COPY ({' UNION ALL '.join(selects)}) TO ${len(parts) + 1} "
+            f"COPY ({' UNION ALL '.join(selects)}) TO ${len(lines) + 1} "
             f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROW_GROUP})",
-            [*(str(path) for path, _ in parts), str(output)],
+            [*(str(path) for path in lines.values()), str(output)],
         )

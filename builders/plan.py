@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,20 +18,20 @@ class Plan:
     """What a builder makes of the order.
 
     Attributes:
-        rows: the examples, made while they are read.
+        parts: the examples in some parts, made while they are read, in this order.
         total: how many there will be at most.
         families: family -> how many of them.
         steps: steps in the store.
-        dropped: reason -> steps left out; complete once ``rows`` are read.
+        dropped: reason -> steps left out; complete once ``parts`` are read.
         held_out: what the examples were checked against.
         query: the SQL that selected them.
-        remarks: asked for sentences for the card once ``rows`` are read.
+        remarks: asked for sentences for the card once ``parts`` are read.
         pairs: construction -> how many pairs were ``made``, ``kept``, and ``dropped`` by reason, and their ``lengths``;
             empty without pairs.
-        costs: what else is counted while ``rows`` are read, for the remarks.
+        costs: what else is counted while ``parts`` are read, for the remarks.
     """
 
-    rows: Iterable[Example]
+    parts: Sequence[Iterable[Example]]
     total: int
     families: Mapping[str, int]
     steps: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -77,18 +77,37 @@ class RecordedRollout(NamedTuple):
         )
 
 
-def read(connection: duckdb.DuckDBPyConnection, held_out: HeldOut, refused: Counter[str]) -> Iterator[RecordedRollout]:
+class Chunk(NamedTuple):
+    """Selected rollouts that are read at once, and between which rows of the store's table ``steps`` they are."""
+
+    number: int
+    first_row: int
+    last_row: int
+
+
+def chunks(connection: duckdb.DuckDBPyConnection) -> list[Chunk]:
+    """All that were selected, in the order of recording."""
+    return [Chunk(*bounds) for bounds in connection.execute(sql("chunks")).fetchall()]
+
+
+def read(
+    connection: duckdb.DuckDBPyConnection,
+    held_out: HeldOut,
+    refused: Counter[str],
+    only: Sequence[Chunk] | None = None,
+) -> Iterator[RecordedRollout]:
     """The selected rollouts in the order in which they were recorded.
 
     Args:
         connection: the one on which they were selected, see :mod:`builders.selection`.
         held_out: what no example may show; a rollout that shows any of it is refused whole.
         refused: steps refused here are added to it, by reason.
+        only: those of these chunks; None for all.
     """
-    for chunk, first_row, last_row in connection.execute(sql("chunks")).fetchall():
-        bounds = {"chunk": chunk, "first_row": first_row, "last_row": last_row}
+    for chunk in chunks(connection) if only is None else only:
+        bounds = {"chunk": chunk.number, "first_row": chunk.first_row, "last_row": chunk.last_row}
         rows = sorted(connection.execute(sql("chunk"), bounds).fetchall(), key=itemgetter(0, 1))
-        known = connection.execute(sql("chunk_rollouts"), {"chunk": chunk}).fetchall()
+        known = connection.execute(sql("chunk_rollouts"), {"chunk": chunk.number}).fetchall()
         for facts, (_, of_rollout) in zip(known, groupby(rows, itemgetter(0)), strict=True):
             steps, seen = _render(of_rollout, refused)
             if steps and (collision := held_out.collision(seen)):

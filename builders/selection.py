@@ -152,11 +152,6 @@ def selected(connection: duckdb.DuckDBPyConnection) -> Selected:
     return Selected(sum(steps for _, steps in reasons), dropped, dict(families), rollouts)
 
 
-def take_share(connection: duckdb.DuckDBPyConnection, index: int, of: int) -> None:
-    """Leave only one of ``of`` shares of about the same size to read, counted from 0."""
-    connection.execute(sql("share"), {"index": index, "of": of})
-
-
 def query(rules: StepRules) -> str:
     """The SQL of a selection, for the manifest; the parameters in it are flags of the same names."""
     return f"{sql('rollouts')};\n\n{_steps_sql(rules)};\n"

@@ -116,7 +116,10 @@ def plan(args: argparse.Namespace, connection: duckdb.DuckDBPyConnection) -> Pla
     costs: Counter[str] = Counter()
     rows = SftRows(args.unit, args.window, args.truncate_results, TokenCounter(args.tokenizer), found.dropped, costs)
     return Plan(
-        rows=rows.read(rollouts.read(connection, held_out, found.dropped)),
+        parts=[
+            rows.read(rollouts.read(connection, held_out, found.dropped, [chunk]))
+            for chunk in rollouts.chunks(connection)
+        ],
         total=found.examples if args.unit == "step" else found.rollouts,
         families=found.families,
         steps=found.steps,

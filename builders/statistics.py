@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Mapping
@@ -100,7 +101,7 @@ class Statistics:
                 "max": ordered[-1] if ordered else 0,
             },
             "weight": {
-                "sum": round(sum(self.weights), 6),
+                "sum": round(math.fsum(self.weights), 6),
                 "min": min(self.weights, default=0.0),
                 "max": max(self.weights, default=0.0),
             },

@@ -1,7 +1,7 @@
 """The rows of a dataset into files, by one process or shared out between several.
 
-A process that shares selects for itself, which needs no more talk between them than what they counted, and writes the
-rows of its part of the rollouts; the parts are then put together in order.
+A process that shares selects for itself, which needs no more talk between them than what they counted, and writes every
+other part of the rows.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -26,14 +24,16 @@ from builders import formats, lineage, selection
 from builders.arguments import Order
 from builders.plan import Plan, val_families
 from builders.progress import progress
+from builders.relay import Baton, Parts
 from builders.statistics import Statistics
 from builders.tokens import TokenCounter
 from pytest_repoagent.errors import InfrastructureError
 from pytest_repoagent.store import reader
 
+SIDES = ("train", "val")
+FILES = tuple(f"{side}.{what}" for what in ("lines", "lineage") for side in SIDES)
 SHARED_FROM_STEPS = 50_000
 """Fewer are selected and written by one process before another one is up."""
-_BUFFER = 1 << 20
 _TOLD_EVERY = 200  # rows: telling the progress bar of one costs as much as writing it
 
 MakePlan = Callable[[duckdb.DuckDBPyConnection], Plan]
@@ -41,7 +41,7 @@ MakePlan = Callable[[duckdb.DuckDBPyConnection], Plan]
 
 @dataclass
 class Written:
-    """What is in the files.
+    """What a process has written.
 
     Attributes:
         sides: what is in ``train`` and in ``val``.
@@ -49,30 +49,26 @@ class Written:
         costs: as in :class:`builders.plan.Plan`.
     """
 
-    sides: dict[str, Statistics] = field(default_factory=lambda: {side: Statistics() for side in ("train", "val")})
+    sides: dict[str, Statistics] = field(default_factory=lambda: {side: Statistics() for side in SIDES})
     refused: Counter[str] = field(default_factory=Counter)
     costs: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: Written) -> None:
-        """Take in what another process wrote after this."""
-        for side, statistics in other.sides.items():
-            self.sides[side].add_all(statistics)
-        self.refused += other.refused
-        self.costs += other.costs
 
 
 @dataclass(frozen=True)
 class Share:
-    """One process's part of the work: share ``index`` of ``of``, written into ``place``."""
+    """One process's part of the work: of the plan's parts each one that is ``index`` when counted in rounds of ``of``.
+
+    Attributes:
+        place: the folder, with the ``FILES`` in it.
+        before, after: ends of the relay's ring.
+    """
 
     order: Order
     place: Path
     index: int
     of: int
-
-    def lines(self, what: str) -> Path:
-        """Its file of ``train``, ``val`` or ``lineage`` lines."""
-        return self.place / f"{what}.{self.index}.lines"
+    before: Connection
+    after: Connection
 
 
 def processes_for(order: Order) -> int:
@@ -83,49 +79,63 @@ def processes_for(order: Order) -> int:
 
 
 def write_rows(share: Share, plan: Plan, counter: TokenCounter) -> Written:
-    """Write the lines of the plan's rows: train, val and lineage."""
+    """Write the lines of the share's rows into the ``FILES``.
+
+    Raises:
+        Abandoned: another process has ended before its time.
+    """
     val = val_families(plan.families, share.order.val_fraction)
     written = Written()
-    before = plan.dropped.copy()
+    dropped = plan.dropped.copy()
+    baton = Baton(share.before, share.after, None if share.index else [0] * len(FILES))
+    rows = 0
     with ExitStack() as stack:
         stack.enter_context(_no_collector())
-        outputs = {side: stack.enter_context(share.lines(side).open("wb", _BUFFER)) for side in written.sides}
-        origins = stack.enter_context(share.lines("lineage").open("w", _BUFFER, encoding="utf-8"))
+        files = [stack.enter_context((share.place / name).open("r+b")) for name in FILES]
         advance = stack.enter_context(progress("writing", plan.total // share.of if share.index == 0 else None))
-        for number, example in enumerate(plan.rows, 1):
-            side = "val" if example.state.family in val else "train"
-            outputs[side].write(formats.line(example, share.order.format))
-            written.sides[side].add(example, counter)
-            origins.write(lineage.line(side, written.sides[side].rows, example))
-            if number % _TOLD_EVERY == 0:
-                advance(_TOLD_EVERY)
-    written.refused = plan.dropped - before
+        parts = Parts(files, baton)
+        for number in range(share.index, len(plan.parts), share.of):
+            for example in plan.parts[number]:
+                side = int(example.state.family in val)
+                parts.add(side, formats.line(example, share.order.format))
+                parts.add(len(SIDES) + side, lineage.line(example))
+                written.sides[SIDES[side]].add(example, counter)
+                rows += 1
+                if rows % _TOLD_EVERY == 0:
+                    advance(_TOLD_EVERY)
+            parts.end(last=number + 1 == len(plan.parts))
+    written.refused = plan.dropped - dropped
     written.costs = plan.costs
     return written
 
 
 @contextmanager
-def others(order: Order, make_plan: MakePlan, place: Path, of: int) -> Iterator[list[Connection]]:
-    """The processes that write all shares but the first; each will send what it has written, or an error."""
+def shares(order: Order, make_plan: MakePlan, place: Path, of: int) -> Iterator[tuple[Share, list[Connection]]]:
+    """This process's share, and where each process with another one will send what it has written, or an error."""
     context = multiprocessing.get_context("spawn")
+    ring = [context.Pipe(duplex=False) for _ in range(of)]
+    own, *more = [Share(order, place, index, of, ring[index - 1][0], ring[index][1]) for index in range(of)]
+    for name in FILES:
+        (place / name).touch()
     ends: list[Connection] = []
     workers = []
     try:
-        for index in range(1, of):
+        for share in more:
             end, its_end = context.Pipe(duplex=False)
-            worker = context.Process(
-                target=_work, args=(Share(order, place, index, of), make_plan, its_end), daemon=True
-            )
+            worker = context.Process(target=_work, args=(share, make_plan, its_end), daemon=True)
             with _uninterrupted():
                 worker.start()
-            its_end.close()
+            for gone in (its_end, share.before, share.after):
+                gone.close()
             ends.append(end)
             workers.append(worker)
-        yield ends
+        yield own, ends
     finally:
         for worker in workers:
             worker.terminate()
             worker.join()
+        for mine in (own.before, own.after, *ends):
+            mine.close()
 
 
 def receive(end: Connection) -> Written:
@@ -142,33 +152,6 @@ def receive(end: Connection) -> Written:
         raise result
     assert isinstance(result, Written)
     return result
-
-
-def put_together(order: Order, place: Path, written: list[Written]) -> Written:
-    """Make ``train.lines``, ``val.lines`` and ``lineage.parquet`` of all shares'."""
-    shares = [Share(order, place, index, len(written)) for index in range(len(written))]
-    total = Written()
-    parts = []
-    for share, part in zip(shares, written, strict=True):
-        parts.append((share.lines("lineage"), {side: statistics.rows for side, statistics in total.sides.items()}))
-        total.add(part)
-    with ThreadPoolExecutor(1) as beside:
-        origins = beside.submit(lineage.write_parquet, parts, place / lineage.FILE)
-        for side in total.sides:
-            _append(shares[0].lines(side), [share.lines(side) for share in shares[1:]])
-            shares[0].lines(side).rename(place / f"{side}.lines")
-        origins.result()
-    for share in shares:
-        share.lines("lineage").unlink()
-    return total
-
-
-def _append(first: Path, others: list[Path]) -> None:
-    with first.open("ab") as output:
-        for other in others:
-            with other.open("rb") as more:
-                shutil.copyfileobj(more, output, _BUFFER)
-            other.unlink()
 
 
 @contextmanager
@@ -198,9 +181,8 @@ def _work(share: Share, make_plan: MakePlan, end: Connection) -> None:
     result: Written | Exception
     try:
         with selection.open_store(share.order.store, share.place / f"spill{share.index}") as connection:
-            plan = make_plan(connection)
-            selection.take_share(connection, share.index, share.of)
-            result = write_rows(share, plan, TokenCounter(share.order.tokenizer))
+            result = write_rows(share, make_plan(connection), TokenCounter(share.order.tokenizer))
     except Exception as error:
         result = error
-    end.send(result)
+    with suppress(BrokenPipeError):  # the process that asked for it is gone
+        end.send(result)

@@ -314,7 +314,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     store = kit.store(tmp_path / "store.duckdb", *rollouts("".join(map(chr, range(0x4E00, 0x4E00 + 400)))))
     command = [sys.executable, "-m", "builders.sft", "--db", str(store), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
-    while process.poll() is None and not list(tmp_path.glob(".out.unfinished-*/out/train.0.lines")):
+    while process.poll() is None and not list(tmp_path.glob(".out.unfinished-*/out/train.lines")):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGINT)
     assert process.communicate()[1] == "repoagent: interrupted\n"
@@ -323,7 +323,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 
 SHARED = """
-import os, sys, time
+import errno, os, signal, sys, time
 from builders import formats, selection, writing
 from pytest_repoagent.cli import main
 
@@ -331,6 +331,12 @@ selection.CHUNK_STEPS, writing.SHARED_FROM_STEPS, os.cpu_count = 7, 1, lambda: 2
 if "SLOW" in os.environ:
     line = formats.line
     formats.line = lambda *of: time.sleep(0.05) or line(*of)
+def killed(*of):
+    os.kill(os.getpid(), signal.SIGKILL)
+def failed(*of):
+    raise OSError(errno.ENOSPC, "No space left on device")
+if "FATE" in os.environ and __name__ == "__mp_main__":
+    formats.line = globals()[os.environ["FATE"]]
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 """
@@ -352,12 +358,32 @@ def test_two_processes_write_what_one_does(store: Path, option: str) -> None:
     assert contents(store.parent / "out") == contents(alone)
 
 
-@pytest.mark.parametrize("sign", ["", "/train.1.lines"], ids=["while one starts", "while both write"])
-def test_ctrl_c_stops_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str) -> None:
+@pytest.mark.parametrize(
+    ("fate", "reason"),
+    [
+        ("killed", "a process that wrote rows was killed; is there too little memory?"),
+        ("failed", "No space left on device"),
+    ],
+)
+def test_the_other_process_is_waited_for_no_longer_than_it_lives(
+    store: Path, monkeypatch: pytest.MonkeyPatch, fate: str, reason: str
+) -> None:
+    monkeypatch.setenv("FATE", fate)
+    process = shared(store)
+    error = process.communicate(timeout=60)[1]
+    assert reason in error
+    assert (error.count("\n"), process.returncode) == (1, 1)
+    assert leftovers(store) == {"shared.py"}
+
+
+@pytest.mark.parametrize("lines", [0, 20], ids=["while one starts", "while both write"])
+def test_ctrl_c_stops_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
     monkeypatch.setenv("SLOW", "1")
     store = kit.store(tmp_path / "store.duckdb", *rollouts("".join(map(chr, range(0x4E00, 0x4E00 + 400)))))
     process = shared(store)
-    while process.poll() is None and not list(tmp_path.glob(f".out.unfinished-*/out{sign}")):
+    while process.poll() is None:
+        if any(file.read_bytes().count(b"\n") >= lines for file in tmp_path.glob(".out.unfinished-*/out/train.lines")):
+            break
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)
     assert (process.communicate()[1], process.returncode) == ("repoagent: interrupted\n", 130)

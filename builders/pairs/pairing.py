@@ -73,7 +73,7 @@ class Pairing:
         others = [(name, of.dropped) for name, (of, _) in found.items() if of is not steps and of.dropped]
         chosen = lot.choose()
         return Plan(
-            rows=spool.get(pair.number for pair in chosen),
+            parts=[spool.get(pair.number for pair in chosen)],
             total=len(chosen),
             families=Counter(pair.family for pair in chosen),
             steps=steps.steps,
