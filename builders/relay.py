@@ -15,6 +15,10 @@ MOST_KEPT = 32 * 2**20
 """Bytes of a part from which it waits for its turn, and is written while it is made."""
 
 
+WRITTEN_AT_ONCE = 64 * 2**10
+"""Bytes. For more, Linux looks for larger pieces of free memory, which may take it ten times as long."""
+
+
 class Abandoned(Exception):
     """Another process of the ring has ended before its time."""
 
@@ -101,6 +105,7 @@ class Parts:
         for file, kept, place in zip(self._files, self._kept, self._places, strict=True):
             file.seek(place)
             with kept.getbuffer() as view:
-                file.write(view[: kept.tell()])
+                for start in range(0, kept.tell(), WRITTEN_AT_ONCE):
+                    file.write(view[start : min(start + WRITTEN_AT_ONCE, kept.tell())])
             kept.seek(0)  # what it holds is written over: giving memory back and asking for it again takes longer
         self._size = 0
