@@ -1,6 +1,6 @@
 """The whole loop, offline: a small model made from nothing learns the protocol. What came of it: docs/loop-demo.md.
 
-Teachers' traces on training tasks, SFT, the student's own rollouts on other training tasks and more replies at their
+Teachers' traces on training tasks, SFT, the student's own rollouts there under other names and more replies at their
 states, preference pairs of the student's better and worse replies, DPO; and an evaluation on held-out tasks over HTTP
 before, between and after. It is about data, masks and loop. A model of a million parameters shows nothing about
 repairing programs.
@@ -22,17 +22,11 @@ from pathlib import Path
 import loop_suite
 from loop_model import Shape, make
 
-from pytest_repoagent import bundled
-from pytest_repoagent.suites import load_suite
-
 FOLDER = Path(".repoagent/loop-demo")
 TEACHERS = ("oracle", "repair")
 NOVICES = ("novice:oracle@0.5", "novice:repair@0.5")
 """The teachers with every second message spoiled: each action is shown after any other, and after a refusal."""
-PYTEST = (
-    *(sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2"),
-    *("-p", "loop_suite"),
-)
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 
@@ -41,17 +35,18 @@ REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 class Size:
     """How much of everything: options of the commands, and the model's shape."""
 
-    practised: int = 8
-    names: int = 5
-    traces: str = "--paraphrase=10 --max-iters=6"
+    traces: str = "--rollouts=4 --paraphrase=10 --max-iters=6"
     shape: Shape = field(default_factory=Shape)
-    evaluation: str = "--paraphrase=10 --max-iters=6 --max-tokens=600"
-    rollouts: int = 4
-    sft: str = "--epochs=2 --learning-rate=2e-3 --warmup-ratio=0.1 --batch-size=1 --max-length=2048"
-    practice: str = "--rollouts=1 --paraphrase=10 --max-iters=6 --max-tokens=600"
-    branch: str = "--samples=3 --temperature=1 --max-tokens=600 --max-states=80"
+    evaluation: str = "--paraphrase=10 --max-iters=6 --max-tokens=400"
+    rollouts: int = 8
+    sft: str = (
+        "--epochs=2 --learning-rate=3e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2 --max-length=2048"
+    )
+    names: int = 3
+    practice: str = "--rollouts=1 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
+    branch: str = "--samples=4 --temperature=1 --max-tokens=400"
     pairs: str = "--mix=student_best_worst"
-    dpo: str = "--learning-rate=2e-4 --batch-size=4 --epochs=2"
+    dpo: str = "--learning-rate=5e-4 --batch-size=4 --epochs=2"
 
 
 class Stages:
@@ -116,14 +111,7 @@ def run(folder: Path, size: Size) -> str:
         how = (f"--model={start}", f"--out={out}", "--full", store, *options.split())
         stages.run(f"train {method}", *REPOAGENT, "tune", "local", method, str(data), *how)
 
-    tasks = load_suite(bundled.suites_dir() / "minibugs_train.json").tasks
-    practised, taught = (
-        loop_suite.write(folder / name, part, size.names, seed)
-        for seed, (name, part) in enumerate(
-            {"practised": tasks[: size.practised], "taught": tasks[size.practised :]}.items()
-        )
-    )
-    stages.run("traces", *PYTEST, *models, f"--suite={taught}", store, *size.traces.split(), failures=True)
+    stages.run("traces", *PYTEST, *models, "--suite=minibugs_train", store, *size.traces.split(), failures=True)
     build("sft", data, *models, "--unit=trajectory", "--no-require-success", "--fail-weight=1", "--max-per-slot=0")
     with stages.timed("make base"):
         rows = (json.loads(line)["messages"] for line in (data / "train.jsonl").open(encoding="utf-8"))
@@ -131,8 +119,9 @@ def run(folder: Path, size: Size) -> str:
     evaluate(base, 1)
     train("sft", data, base, sft, size.sft)
     evaluate(sft, size.rollouts)
-    practice = ("--model={model}", "--tag=practice", f"--suite={practised}", store, *size.practice.split())
-    served("practice", sft, *PYTEST, *practice)
+    renamed = loop_suite.write(folder / "renamed", size.names, seed=0)
+    practice = ("--model={model}", "--tag=practice", f"--suite={renamed}", store, *size.practice.split())
+    served("practice", sft, *PYTEST, "-p", "loop_suite", *practice)
     student = ("--student={model}", "--own", "--concurrency=2", store, *size.branch.split())
     served("branch", sft, *REPOAGENT, "build", "branch", *student)
     build("preferences", pairs, "--max-length-bias=1", *size.pairs.split())

@@ -1,7 +1,4 @@
-"""A language model that knows nothing, but can copy: it has seen random tokens, of which some come again.
-
-Its tokenizer is made from training conversations.
-"""
+"""A language model that knows nothing: random weights, and a tokenizer made from training conversations."""
 
 from __future__ import annotations
 
@@ -34,16 +31,13 @@ class Shape:
         vocabulary: tokens, but for those of the protocol.
         reach: tokens that a convolution sees: from after a path back to the name of the tool. With three, which
             argument follows is learned from the number of the turn, and is wrong where turns come in another order.
-        copying: steps of training on random tokens.
     """
 
-    vocabulary: int = 1024
+    vocabulary: int = 2048
     layers: int = 4
     width: int = 128
     reach: int = 16
     context: int = 4096
-    copying: int = 500
-    head: int = 64
 
 
 def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: int) -> int:
@@ -69,10 +63,9 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
             block_auto_adjust_ff_dim=False,
             num_hidden_layers=shape.layers,
             layer_types=["conv", "full_attention"] * (shape.layers // 2),
-            num_attention_heads=shape.width // shape.head,
-            num_key_value_heads=shape.width // shape.head,
+            num_attention_heads=shape.width // 32,
+            num_key_value_heads=shape.width // 32,
             conv_L_cache=shape.reach,
-            conv_bias=True,
             max_position_embeddings=shape.context,
             initializer_range=0.05,
             tie_word_embeddings=True,
@@ -81,66 +74,10 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    _open(model)
-    learn_to_copy(model, shape.copying, seed)
     model.generation_config.do_sample = True  # or a server ignores the temperature it is asked for
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return int(model.num_parameters())
-
-
-@torch.no_grad()
-def _open(model: Lfm2ForCausalLM) -> None:
-    """Let what a convolution or an attention looks at pass as it is, where random weights would scramble it."""
-    width = model.config.hidden_size
-    model.model.embed_tokens.weight.normal_(0, 0.2)
-    for layer in model.model.layers:
-        if layer.is_attention_layer:
-            layer.self_attn.v_proj.weight.copy_(torch.eye(width))
-            layer.self_attn.out_proj.weight.copy_(torch.eye(width))
-        else:
-            layer.conv.in_proj.bias.zero_()[: 2 * width] = 1.0
-
-
-def learn_to_copy(model: Lfm2ForCausalLM, steps: int, seed: int) -> None:
-    """Train on random tokens: where a stretch comes again, how it goes on.
-
-    Args:
-        model: to train.
-        steps: of about 2,048 tokens each.
-        seed: of the tokens.
-    """
-    draw = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, betas=(0.9, 0.98), weight_decay=0.0)
-    for step in range(steps):
-        length = 128 << (step % 4 if step > steps // 4 else 0)
-        rows = [repetitive(length, model.config.vocab_size, draw) for _ in range(2048 // length)]
-        tokens, labels = (torch.stack(column) for column in zip(*rows, strict=True))
-        optimizer.param_groups[0]["lr"] = 1e-2 * min(1.0, (step + 1) / 30, 1.02 - step / steps)
-        optimizer.zero_grad()
-        model(input_ids=tokens, labels=labels).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-
-
-def repetitive(length: int, vocabulary: int, draw: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random tokens, of few kinds or many, where stretches of 4 to 40 come again; and the same, but for what is new."""
-
-    def between(low: int, high: int) -> int:
-        return int(torch.randint(low, high, (1,), generator=draw))
-
-    kinds = torch.randint(vocabulary, (20 << between(0, 7),), generator=draw)
-    rarity = torch.rand(length, generator=draw) ** between(1, 4)
-    tokens = kinds[(rarity * len(kinds)).long()]
-    labels = torch.full_like(tokens, -100)
-    at = length // 4
-    while at < length - 4:
-        n = min(4 << between(0, 8), length - at, at)
-        start = between(0, at - n + 1)
-        tokens[at : at + n] = tokens[start : start + n].clone()
-        labels[at + 2 : at + n] = tokens[at + 2 : at + n]
-        at += n + between(0, 8)
-    return tokens, labels
 
 
 def spellings() -> list[str]:

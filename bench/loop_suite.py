@@ -1,4 +1,4 @@
-"""Training tasks of minibugs under other names, so that a model has to copy a name instead of knowing it.
+"""The training tasks of minibugs under other names, which a student does not know by heart.
 
 A pytest plugin too (``-p loop_suite``): it serves what it wrote.
 """
@@ -9,7 +9,7 @@ import hashlib
 import keyword
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -17,7 +17,7 @@ from pytest_repoagent import bundled
 from pytest_repoagent.goals import default_goal
 from pytest_repoagent.sources import SourceFactory
 from pytest_repoagent.sources.bug_folder import BugFolder, correct_path
-from pytest_repoagent.suites import MasterFile, Task, dump_suite
+from pytest_repoagent.suites import MasterFile, Task, dump_suite, load_suite
 
 WORDS = sorted(set(re.findall(r"\b(?!test)[a-z]{3,9}\b", " ".join(topics.values()))) - set(keyword.kwlist))
 """English words: those of Python's own help."""
@@ -28,8 +28,9 @@ def pytest_repoagent_sources() -> Mapping[str, SourceFactory]:
     return {"renamed": lambda context: BugFolder(context.suite.path.parent, context.suite)}
 
 
-def write(folder: Path, tasks: Sequence[Task], times: int, seed: int) -> Path:
-    """Write tasks of minibugs ``times`` times, each time under another name; returns the suite's file."""
+def write(folder: Path, times: int, seed: int) -> Path:
+    """Write every training task ``times`` times, each time under another name; returns the suite's file."""
+    tasks = load_suite(bundled.suites_dir() / "minibugs_train.json").tasks
     words = random.Random(seed).sample(WORDS, 2 * times * len(tasks))
     names = ("_".join(pair) for pair in zip(words[::2], words[1::2], strict=True))
     renamed = tuple(_renamed(task, next(names), folder) for task in tasks for _ in range(times))
