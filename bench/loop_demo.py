@@ -1,13 +1,15 @@
 """The whole loop, offline: a small model made from nothing learns the protocol. What came of it: docs/loop-demo.md.
 
-Teachers' traces on training tasks, SFT, the student's own rollouts there and more replies at their states, preference
-pairs of the student's better and worse replies, DPO; and an evaluation on held-out tasks over HTTP before, between and
-after. It is about data, masks and loop. A model of a million parameters shows nothing about repairing programs.
+Teachers' traces on training tasks, SFT, the student's own rollouts there under other names and more replies at their
+states, preference pairs of the student's better and worse replies, DPO; and an evaluation on held-out tasks over HTTP
+before, between and after. It is about data, masks and loop. A model of a million parameters shows nothing about
+repairing programs.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import loop_suite
 from loop_model import Shape, make
 
 FOLDER = Path(".repoagent/loop-demo")
@@ -24,6 +27,7 @@ TEACHERS = ("oracle", "repair")
 NOVICES = ("novice:oracle@0.5", "novice:repair@0.5")
 """The teachers with every second message spoiled: each action is shown after any other, and after a refusal."""
 PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 
 
@@ -33,12 +37,16 @@ class Size:
 
     traces: str = "--rollouts=4 --paraphrase=10 --max-iters=6"
     shape: Shape = field(default_factory=Shape)
-    evaluation: str = "--rollouts=4 --paraphrase=10 --max-iters=6 --max-tokens=400"
-    sft: str = "--epochs=2 --learning-rate=3e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2"
-    practice: str = "--rollouts=2 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
+    evaluation: str = "--paraphrase=10 --max-iters=6 --max-tokens=400"
+    rollouts: int = 8
+    sft: str = (
+        "--epochs=2 --learning-rate=3e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2 --max-length=2048"
+    )
+    names: int = 3
+    practice: str = "--rollouts=1 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
     branch: str = "--samples=4 --temperature=1 --max-tokens=400"
     pairs: str = "--mix=student_best_worst"
-    dpo: str = "--learning-rate=2e-3 --batch-size=4"
+    dpo: str = "--learning-rate=5e-4 --batch-size=4 --epochs=2"
 
 
 class Stages:
@@ -69,7 +77,7 @@ class Stages:
             SystemExit: it failed.
         """
         with self.timed(stage):
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            done = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         (self._folder / f"{stage.replace(' ', '-')}.log").write_text(done.stdout)
         if done.returncode not in ((0, 1) if failures else (0,)):
             raise SystemExit(f"{stage} ended with exit status {done.returncode}:\n{done.stdout}")
@@ -92,9 +100,9 @@ def run(folder: Path, size: Size) -> str:
     def served(stage: str, model: Path, *command: str) -> None:
         stages.run(stage, *REPOAGENT, "serve", str(model), "--run", shlex.join(command), failures=True)
 
-    def evaluate(model: Path) -> None:
-        how = ("--model={model}", f"--tag={model.name}", "--suite=minibugs_heldout", store, *size.evaluation.split())
-        served(f"evaluate {model.name}", model, *PYTEST, *how)
+    def evaluate(model: Path, rollouts: int) -> None:
+        how = ("--model={model}", f"--tag={model.name}", "--suite=minibugs_heldout", store, f"--rollouts={rollouts}")
+        served(f"evaluate {model.name}", model, *PYTEST, *how, *size.evaluation.split())
 
     def build(what: str, out: Path, *options: str) -> None:
         stages.run(f"build {what}", *REPOAGENT, "build", what, f"--out={out}", store, "--val-fraction=0", *options)
@@ -108,16 +116,17 @@ def run(folder: Path, size: Size) -> str:
     with stages.timed("make base"):
         rows = (json.loads(line)["messages"] for line in (data / "train.jsonl").open(encoding="utf-8"))
         parameters = make([[message["content"] for message in row] for row in rows], base, size.shape, seed=0)
-    evaluate(base)
+    evaluate(base, 1)
     train("sft", data, base, sft, size.sft)
-    evaluate(sft)
-    practice = ("--model={model}", "--tag=practice", "--suite=minibugs_train", store, *size.practice.split())
-    served("practice", sft, *PYTEST, *practice)
+    evaluate(sft, size.rollouts)
+    renamed = loop_suite.write(folder / "renamed", size.names, seed=0)
+    practice = ("--model={model}", "--tag=practice", f"--suite={renamed}", store, *size.practice.split())
+    served("practice", sft, *PYTEST, "-p", "loop_suite", *practice)
     student = ("--student={model}", "--own", "--concurrency=2", store, *size.branch.split())
     served("branch", sft, *REPOAGENT, "build", "branch", *student)
     build("preferences", pairs, "--max-length-bias=1", *size.pairs.split())
     train("dpo", pairs, sft, dpo, size.dpo)
-    evaluate(dpo)
+    evaluate(dpo, size.rollouts)
     compared = [
         stages.run(f"compare {two}", *REPOAGENT, "compare", *two.split(), store, "--format=markdown")
         for two in ("base sft", "sft dpo")

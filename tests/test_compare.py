@@ -72,6 +72,15 @@ def test_less_is_better_for_loops() -> None:
     assert rows(arm("a", passes, loop_rate=loops), arm("b", passes, loop_rate=none))["loop_rate"].verdict == "better"
 
 
+def test_fewer_loops_show_where_every_rollout_has_one() -> None:
+    many: list[list[float | None]] = [[3.0, 2.0]] * 8 + [[4.0, 2.0]]
+    few: list[list[float | None]] = [[1.0, 1.0]] * 9
+    passes = [[1, 1]] * 9
+    row = rows(arm("a", passes, loop_detections=many), arm("b", passes, loop_detections=few))["loop_detections"]
+    assert row.effect is not None
+    assert (row.a, row.b, row.effect.p) == (pytest.approx((8 * 2.5 + 3) / 9), 1, 2 / 2**9)
+
+
 def test_one_rollout_per_task_gets_wilson() -> None:
     row = rows(arm("a", [[0], [1], [1]]), arm("b", [[1], [1], [1]]))["pass_rate"]
     assert row.a_interval == wilson(2, 3)

@@ -62,10 +62,12 @@ def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypat
     size = Size(
         traces="--rollouts=1 --paraphrase=10 --max-iters=3 -k split_cents",
         shape=Shape(vocabulary=500, layers=2, width=64),
-        evaluation="--rollouts=1 --max-iters=2 --max-tokens=16 -k caesar_shift",
+        evaluation="--max-iters=2 --max-tokens=16 -k caesar_shift",
+        rollouts=1,
         sft="--epochs=1 --learning-rate=1e-3 --batch-size=4",
         branch="--samples=2 --max-states=2 --max-tokens=16",
-        practice="--rollouts=1 --max-iters=2 --max-tokens=16 -k split_cents",
+        names=1,
+        practice="--rollouts=1 --max-iters=2 --max-tokens=16",
         pairs="--mix=corruption --teacher=oracle --no-require-success --max-pairs=8",
         dpo="--epochs=1 --learning-rate=1e-4 --batch-size=4",
     )
@@ -78,3 +80,28 @@ def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypat
         jobs = store.execute("SELECT method, status FROM jobs ORDER BY submitted_at").fetchall()
     assert asked == [("openai:base",), ("openai:dpo",), ("openai:sft",)]
     assert jobs == [("sft", "completed"), ("dpo", "completed")]
+
+
+def test_tasks_under_other_names_are_the_same_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCH)
+    import loop_suite
+
+    from pytest_repoagent.sources.base import SourceContext
+    from pytest_repoagent.suites import load_suite
+    from pytest_repoagent.testrun.base import Job
+    from pytest_repoagent.testrun.subprocess_runner import SubprocessRunner
+
+    suite = load_suite(loop_suite.write(tmp_path / "renamed", times=2, seed=0))
+    assert len({task.task_id for task in suite.tasks}) == 2 * 28
+    source = loop_suite.pytest_repoagent_sources()["renamed"](SourceContext(None, suite, tmp_path))
+    task = suite.tasks[0]
+    files, tests = source.files(task), task.expected_tests
+    runner = SubprocessRunner()
+    try:
+        buggy, fixed = (
+            runner.run(Job(files.root, files.paths, changes, task.command, tests.passed, tests.skipped))
+            for changes in ({}, source.fix(task))
+        )
+    finally:
+        runner.close()
+    assert (buggy.passed, fixed.passed) == (False, True)

@@ -42,6 +42,7 @@ EXPLORATORY = (
     Metric("lenient_valid", "lenient_valid", 1, "share"),
     Metric("executed_ok", "executed_ok", 1, "share"),
     Metric("parse_errors", "parse_errors", -1, "amount"),
+    Metric("loop_detections", "loop_detections", -1, "amount"),
     Metric("steps", "steps", 0, "amount"),
     Metric("steps, both finished", "finished_steps", 0, "amount", both=True),
     Metric("tokens", "tokens", -1, "amount"),
