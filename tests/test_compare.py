@@ -73,7 +73,8 @@ def test_less_is_better_for_loops() -> None:
 
 
 def test_fewer_loops_show_where_every_rollout_has_one() -> None:
-    many: list[list[float | None]] = [[3.0, 2.0]] * 8 + [[4.0, 2.0]]
+    many: list[list[float | None]] = [[3.0, 2.0] for _ in range(8)]
+    many.append([4.0, 2.0])
     few: list[list[float | None]] = [[1.0, 1.0]] * 9
     passes = [[1, 1]] * 9
     row = rows(arm("a", passes, loop_detections=many), arm("b", passes, loop_detections=few))["loop_detections"]
