@@ -58,6 +58,7 @@ class Programs:
                 self._functions.setdefault(structure(function), name)
                 screens.add(_keywords(words(ast.unparse(function))))
         self._screens = [screen for screen in screens if not any(other in screen for other in screens - {screen})]
+        # n 5-grams are n + 4 words with a space between each; a function has at most about two nodes a character
         self._shortest = min(2 * (ceil(self._fewest) + 4) - 1, MIN_NODES // 2)
 
     def match(self, text: str) -> Match | None:

@@ -14,7 +14,6 @@ from typing import BinaryIO
 MOST_KEPT = 32 * 2**20
 """Bytes of a part from which it waits for its turn, and is written while it is made."""
 
-
 WRITTEN_AT_ONCE = 64 * 2**10
 """Bytes. For more, Linux looks for larger pieces of free memory, which may take it ten times as long."""
 

@@ -268,6 +268,14 @@ def test_a_store_of_an_earlier_version_gives_the_same_dataset(tmp_path: Path, st
         assert (now / name).read_bytes() == (before / name).read_bytes()
 
 
+def test_a_store_of_the_first_version(tmp_path: Path) -> None:
+    store = tmp_path / "store.duckdb"
+    older(store, 1)
+    build(store, expect=4)
+    kit.store(store, *rollouts())
+    build(store)
+
+
 def test_prompts_that_cannot_be_reproduced_are_counted(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with duckdb.connect(store) as connection:
         connection.execute(f"UPDATE steps SET {kit.OTHER_REPLY} WHERE rollout_id LIKE '%own/a%' AND step = 1")
