@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
 import pytest
@@ -14,10 +14,7 @@ from pytest_repoagent import output
 
 
 class OutputPlugin:
-    """Leads what a thread says to :mod:`pytest_repoagent.output`, and leaves what the items' own thread says to pytest.
-
-    pytest changes ``sys.stdout`` before and after each phase of an item, so the lead is laid anew each time.
-    """
+    """Leads what a thread says to :mod:`pytest_repoagent.output`; what the items' own thread says is pytest's."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Ask whether pytest captures."""
@@ -25,7 +22,7 @@ class OutputPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Sort log records by thread."""
+        """Sort what is printed and logged by thread."""
         keeper = _LogKeeper()
         handlers = []
         pytests = session.config.pluginmanager.get_plugin("logging-plugin")
@@ -34,45 +31,37 @@ class OutputPlugin:
             handlers = [pytests.caplog_handler, pytests.report_handler]
         root = logging.getLogger()
         with ExitStack() as undo:
-            undo.callback(self._unsort)
+            if self._captures:
+                undo.enter_context(_sorted_streams())
             root.addHandler(keeper)
             undo.callback(root.removeHandler, keeper)
             for handler in handlers:
                 handler.addFilter(_is_the_items)
                 undo.callback(handler.removeFilter, _is_the_items)
-            self._sort()
             return (yield)
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_setup(self) -> Generator[None, object, object]:
-        """Sort what is printed in this phase."""
-        self._sort()
-        return (yield)
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self) -> Generator[None, object, object]:
-        """Sort what is printed in this phase."""
-        self._sort()
-        return (yield)
+@contextmanager
+def _sorted_streams() -> Iterator[None]:
+    """Lay a :class:`_Router` over the standard streams, and over all that take their place inside the block.
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
-        """Sort what is printed in this phase."""
-        self._sort()
-        return (yield)
+    pytest puts others there for each phase of an item, and a thread may print at any time between.
+    """
+    before = type(sys)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self) -> None:
-        """Sort what is printed after a phase."""
-        self._sort()
+    class Sys(before):  # type: ignore[misc, valid-type]
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in output.STREAMS and not isinstance(value, _Router):
+                value = _Router(name, value)
+            super().__setattr__(name, value)
 
-    def _sort(self) -> None:
-        for name in output.STREAMS if self._captures else ():
-            stream = getattr(sys, name)
-            if not isinstance(stream, _Router):
-                setattr(sys, name, _Router(name, stream))
-
-    def _unsort(self) -> None:
+    sys.__class__ = Sys
+    try:
+        for name in output.STREAMS:
+            setattr(sys, name, getattr(sys, name))
+        yield
+    finally:
+        sys.__class__ = before
         for name in output.STREAMS:
             stream = getattr(sys, name)
             if isinstance(stream, _Router):

@@ -202,6 +202,33 @@ def test_what_a_rollout_says_is_shown_with_its_own_item(pytester: pytest.Pyteste
         assert all(line.endswith(f" by {name}") for line in shown[name]), shown
 
 
+def test_what_is_said_before_an_item_is_set_up_is_kept_apart_too(pytester: pytest.Pytester) -> None:
+    project(pytester, eval_kit.NAMES[:2])
+    with (pytester.path / "conftest.py").open("a") as file:
+        file.write(
+            """
+import threading
+import pytest
+from pytest_repoagent import output
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup():
+    def say():
+        with output.kept() as own:
+            print("aside")
+            print("aloud", file=sys.stderr)
+        kept.append({name: text.getvalue() for name, text in own.texts.items()})
+    kept = []
+    thread = threading.Thread(target=say)
+    thread.start()
+    thread.join()
+    assert kept == [{"stdout": "aside\\n", "stderr": "aloud\\n", "log": ""}]
+    return (yield)
+"""
+        )
+    run(pytester, "-n0", "--model=talking:1", "--concurrency=2", QUICK).assert_outcomes(passed=2)
+
+
 def test_a_rollout_that_kills_its_process_costs_no_other_one(pytester: pytest.Pytester) -> None:
     make_project(pytester, eval_kit.NAMES)
     result = run(pytester, "-n2", "--model=fake:kill@zeta", "--concurrency=3", QUICK)
