@@ -1,9 +1,8 @@
 """The whole loop, offline: a small model made from nothing learns the protocol. What came of it: docs/loop-demo.md.
 
-Teachers' traces on training tasks, SFT, the student's own rollouts there under other names and more replies at their
+Teachers' traces on training tasks, SFT, the student's own rollouts on other training tasks and more replies at their
 states, preference pairs of the student's better and worse replies, DPO; and an evaluation on held-out tasks over HTTP
-before, between and after. It is about data, masks and loop. A model of a million parameters shows nothing about
-repairing programs.
+before, between and after. It is about data, masks and loop. The tasks are as small as the model (``loop_suite``).
 """
 
 from __future__ import annotations
@@ -23,10 +22,9 @@ import loop_suite
 from loop_model import Shape, make
 
 FOLDER = Path(".repoagent/loop-demo")
-TEACHERS = ("oracle", "repair")
-NOVICES = ("novice:oracle@0.5", "novice:repair@0.5")
-"""The teachers with every second message spoiled: each action is shown after any other, and after a refusal."""
-PYTEST = (sys.executable, "-m", "pytest", "-q", "--tb=no", "-n", "2", "--no-reflection", "--test-timeout=2")
+TEACHERS = ("swaps", "novice:swaps@0.4")
+"""The second is the first with four in ten messages spoiled: each action is shown after any other, and a refusal."""
+PYTEST = (sys.executable, "-m", "pytest", "-p", "loop_suite", "-q", "--tb=no", "-n", "2")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 
@@ -35,18 +33,18 @@ REPOAGENT = (sys.executable, "-m", "pytest_repoagent.cli")
 class Size:
     """How much of everything: options of the commands, and the model's shape."""
 
-    traces: str = "--rollouts=4 --paraphrase=10 --max-iters=6"
+    train: int = 400
+    heldout: int = 24
     shape: Shape = field(default_factory=Shape)
-    evaluation: str = "--paraphrase=10 --max-iters=6 --max-tokens=400"
-    rollouts: int = 8
+    setup: str = "--paraphrase=10 --max-iters=7 --max-tokens=300 --no-reflection --test-timeout=2"
+    rollouts: int = 4
     sft: str = (
-        "--epochs=2 --learning-rate=3e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2 --max-length=2048"
+        "--epochs=3 --learning-rate=2e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2 --max-length=1200"
     )
-    names: int = 3
-    practice: str = "--rollouts=1 --paraphrase=10 --max-iters=6 --max-tokens=400 --temperature=0.7"
-    branch: str = "--samples=4 --temperature=1 --max-tokens=400"
+    practice: int = 100
+    branch: str = "--samples=4 --temperature=1 --max-tokens=300"
     pairs: str = "--mix=student_best_worst"
-    dpo: str = "--learning-rate=5e-4 --batch-size=4 --epochs=2"
+    dpo: str = "--learning-rate=1e-3 --batch-size=4 --epochs=4"
 
 
 class Stages:
@@ -95,37 +93,48 @@ def run(folder: Path, size: Size) -> str:
     stages = Stages(folder)
     base, sft, dpo, data, pairs = (folder / name for name in ("base", "sft", "dpo", "data", "pairs"))
     store = f"--store={folder / 'store.duckdb'}"
-    models = tuple(f"--model={name}" for name in (*TEACHERS, *NOVICES))
+    train, heldout, practice = (
+        loop_suite.write(folder / name, split, tasks, seed)
+        for seed, (name, split, tasks) in enumerate(
+            (
+                ("small_train", "train", size.train),
+                ("small_heldout", "heldout", size.heldout),
+                ("small_practice", "train", size.practice),
+            )
+        )
+    )
 
-    def served(stage: str, model: Path, *command: str) -> None:
-        stages.run(stage, *REPOAGENT, "serve", str(model), "--run", shlex.join(command), failures=True)
+    def rollouts(stage: str, suite: Path, *options: str, server: Path | None = None) -> None:
+        command = (*PYTEST, f"--suite={suite}", store, *options, *size.setup.split())
+        served = (*REPOAGENT, "serve", str(server), "--run", shlex.join((*command, "--model={model}")))
+        stages.run(stage, *(served if server else command), failures=True)
 
-    def evaluate(model: Path, rollouts: int) -> None:
-        how = ("--model={model}", f"--tag={model.name}", "--suite=minibugs_heldout", store, f"--rollouts={rollouts}")
-        served(f"evaluate {model.name}", model, *PYTEST, *how, *size.evaluation.split())
+    def evaluate(model: Path, times: int) -> None:
+        how = (f"--tag={model.name}", "--temperature=0.2", f"--rollouts={times}")
+        rollouts(f"evaluate {model.name}", heldout, *how, server=model)
 
     def build(what: str, out: Path, *options: str) -> None:
         stages.run(f"build {what}", *REPOAGENT, "build", what, f"--out={out}", store, "--val-fraction=0", *options)
 
-    def train(method: str, data: Path, start: Path, out: Path, options: str) -> None:
+    def train_on(method: str, data: Path, start: Path, out: Path, options: str) -> None:
         how = (f"--model={start}", f"--out={out}", "--full", store, *options.split())
         stages.run(f"train {method}", *REPOAGENT, "tune", "local", method, str(data), *how)
 
-    stages.run("traces", *PYTEST, *models, "--suite=minibugs_train", store, *size.traces.split(), failures=True)
-    build("sft", data, *models, "--unit=trajectory", "--no-require-success", "--fail-weight=1", "--max-per-slot=0")
+    teachers = tuple(f"--model={name}" for name in TEACHERS)
+    rollouts("traces", train, *teachers)
+    build("sft", data, *teachers, "--unit=trajectory", "--no-require-success", "--fail-weight=1", "--max-per-slot=0")
     with stages.timed("make base"):
         rows = (json.loads(line)["messages"] for line in (data / "train.jsonl").open(encoding="utf-8"))
         parameters = make([[message["content"] for message in row] for row in rows], base, size.shape, seed=0)
     evaluate(base, 1)
-    train("sft", data, base, sft, size.sft)
+    train_on("sft", data, base, sft, size.sft)
     evaluate(sft, size.rollouts)
-    renamed = loop_suite.write(folder / "renamed", size.names, seed=0)
-    practice = ("--model={model}", "--tag=practice", f"--suite={renamed}", store, *size.practice.split())
-    served("practice", sft, *PYTEST, "-p", "loop_suite", *practice)
+    rollouts("practice", practice, "--tag=practice", "--temperature=0.7", server=sft)
     student = ("--student={model}", "--own", "--concurrency=2", store, *size.branch.split())
-    served("branch", sft, *REPOAGENT, "build", "branch", *student)
+    branch = (*REPOAGENT, "build", "branch", *student)
+    stages.run("branch", *REPOAGENT, "serve", str(sft), "--run", shlex.join(branch))
     build("preferences", pairs, "--max-length-bias=1", *size.pairs.split())
-    train("dpo", pairs, sft, dpo, size.dpo)
+    train_on("dpo", pairs, sft, dpo, size.dpo)
     evaluate(dpo, size.rollouts)
     compared = [
         stages.run(f"compare {two}", *REPOAGENT, "compare", *two.split(), store, "--format=markdown")

@@ -1,4 +1,4 @@
-"""A language model that knows nothing: random weights, and a tokenizer made from training conversations."""
+"""A language model that knows no protocol: it can quote, and its tokenizer is made from training conversations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import loop_quoting
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
@@ -18,7 +19,8 @@ TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message.role + '|>' + message.content + '<|end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-WORDS = r'\\.|["\n]| ?[A-Za-z]+|[0-9]| +(?= )| ?[^\sA-Za-z0-9"\\]+|\s|.'
+HEAD = 64
+WORDS = r'\\.|["\n]| ?[A-Za-z_/.]*[A-Za-z_/]|[0-9]+| +(?= )| ?[^\sA-Za-z0-9"\\]+|\s|.'
 """Where tokens end at the latest. Escapes and quotes are tokens of their own, so that a line of code has the same
 tokens in a file and in a JSON string."""
 
@@ -31,13 +33,15 @@ class Shape:
         vocabulary: tokens, but for those of the protocol.
         reach: tokens that a convolution sees: from after a path back to the name of the tool. With three, which
             argument follows is learned from the number of the turn, and is wrong where turns come in another order.
+        quoting: steps of :func:`loop_quoting.learn`.
     """
 
-    vocabulary: int = 2048
+    vocabulary: int = 1024
     layers: int = 4
     width: int = 128
-    reach: int = 16
+    reach: int = 24
     context: int = 4096
+    quoting: int = 350
 
 
 def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: int) -> int:
@@ -52,6 +56,7 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
     Returns:
         The number of its parameters.
     """
+    conversations = list(conversations)
     systems, *others = zip(*([texts[0], "\n".join(texts[1:])] for texts in conversations), strict=True)
     tokenizer = _tokenizer(systems[0], others[0], shape)
     torch.manual_seed(seed)
@@ -63,9 +68,10 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
             block_auto_adjust_ff_dim=False,
             num_hidden_layers=shape.layers,
             layer_types=["conv", "full_attention"] * (shape.layers // 2),
-            num_attention_heads=shape.width // 32,
-            num_key_value_heads=shape.width // 32,
+            num_attention_heads=shape.width // HEAD,
+            num_key_value_heads=shape.width // HEAD,
             conv_L_cache=shape.reach,
+            conv_bias=True,
             max_position_embeddings=shape.context,
             initializer_range=0.05,
             tie_word_embeddings=True,
@@ -74,10 +80,26 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    _open(model)
+    programs = {text for texts in conversations for text in texts if text.startswith(f"{loop_quoting.HEADING}def ")}
+    loop_quoting.learn(model, tokenizer, sorted(programs), shape.quoting, seed)
     model.generation_config.do_sample = True  # or a server ignores the temperature it is asked for
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return int(model.num_parameters())
+
+
+@torch.no_grad()
+def _open(model: Lfm2ForCausalLM) -> None:
+    """Let what a convolution or an attention looks at pass as it is, where random weights would scramble it."""
+    width = model.config.hidden_size
+    model.model.embed_tokens.weight.normal_(0, 0.2)
+    for layer in model.model.layers:
+        if layer.is_attention_layer:
+            layer.self_attn.v_proj.weight.copy_(torch.eye(width))
+            layer.self_attn.out_proj.weight.copy_(torch.eye(width))
+        else:
+            layer.conv.in_proj.bias.zero_()[: 2 * width] = 1.0
 
 
 def spellings() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -24,7 +25,12 @@ def test_between_values_the_protocol_is_one_token_and_no_text_changes(
     content = 'd = {"a": {"b": 1}}\n\tprint("\\n", r"\\d")  # \u00e9\n'
     write = canonical(ToolCall("write_file", {"rel_path": "a.py", "content": content, "thought": '","content":"'}))
     final = canonical(Final("s", ({"path": "a", "description": "d"}, {"path": "b", "description": "d"})))
-    make([["the system prompt\n", content, write, final]], tmp_path, Shape(vocabulary=400, layers=2, width=64), seed=0)
+    make(
+        [["the system prompt\n", content, write, final]],
+        tmp_path,
+        Shape(vocabulary=400, layers=2, width=64, quoting=0),
+        seed=0,
+    )
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
 
     for text in ("the system prompt\n", content, write, final):
@@ -60,15 +66,15 @@ def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypat
     from loop_model import Shape
 
     size = Size(
-        traces="--rollouts=1 --paraphrase=10 --max-iters=3 -k split_cents",
-        shape=Shape(vocabulary=500, layers=2, width=64),
-        evaluation="--max-iters=2 --max-tokens=16 -k caesar_shift",
+        train=4,
+        heldout=1,
+        practice=2,
+        shape=Shape(vocabulary=500, layers=2, width=64, quoting=2),
+        setup="--paraphrase=10 --max-iters=4 --max-tokens=16",
         rollouts=1,
         sft="--epochs=1 --learning-rate=1e-3 --batch-size=4",
         branch="--samples=2 --max-states=2 --max-tokens=16",
-        names=1,
-        practice="--rollouts=1 --max-iters=2 --max-tokens=16",
-        pairs="--mix=corruption --teacher=oracle --no-require-success --max-pairs=8",
+        pairs="--mix=corruption --teacher=swaps --no-require-success --max-pairs=8",
         dpo="--epochs=1 --learning-rate=1e-4 --batch-size=4",
     )
     report = run(tmp_path / "demo", size)
@@ -82,7 +88,27 @@ def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypat
     assert jobs == [("sft", "completed"), ("dpo", "completed")]
 
 
-def test_tasks_under_other_names_are_the_same_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quotation_is_the_text_as_a_json_string_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCH)
+    from loop_model import Shape, make
+    from loop_quoting import HEADING, IGNORED, Quotations
+    from transformers import AutoTokenizer
+
+    text = f"{HEADING}def f(a):\n    return \"a\" + 'b'\n"
+    make([["the system prompt\n", text]], tmp_path, Shape(vocabulary=400, layers=2, width=64, quoting=0), seed=0)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    quotations = Quotations(tokenizer, [text], seed=0)
+    for random_tokens in (True, False) * 20:
+        row = quotations.conversation(random_tokens)
+        messages = tokenizer.decode([token for token, _ in row]).split("<|end|>")
+        shown = [message for message in messages if message.startswith(f"<|user|>{HEADING}")]
+        right = tokenizer.decode([label for _, label in row if label != IGNORED]).split("<|end|>")
+        assert len(shown) == 1
+        assert {json.dumps(shown[0].removeprefix(f"<|user|>{HEADING}"), ensure_ascii=False)[1:-1]} == {*right[:-1]}
+        assert right[-1] == ""
+
+
+def test_small_tasks_are_mended_by_their_fix_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCH)
     import loop_suite
 
@@ -91,17 +117,19 @@ def test_tasks_under_other_names_are_the_same_tasks(tmp_path: Path, monkeypatch:
     from pytest_repoagent.testrun.base import Job
     from pytest_repoagent.testrun.subprocess_runner import SubprocessRunner
 
-    suite = load_suite(loop_suite.write(tmp_path / "renamed", times=2, seed=0))
-    assert len({task.task_id for task in suite.tasks}) == 2 * 28
-    source = loop_suite.pytest_repoagent_sources()["renamed"](SourceContext(None, suite, tmp_path))
-    task = suite.tasks[0]
-    files, tests = source.files(task), task.expected_tests
+    suites = [load_suite(loop_suite.write(tmp_path / split, split, 5, seed=0)) for split in ("train", "heldout")]
+    words = [{word for task in suite.tasks for word in task.family.split("_")} for suite in suites]
+    assert words[0].isdisjoint(words[1])
     runner = SubprocessRunner()
     try:
-        buggy, fixed = (
-            runner.run(Job(files.root, files.paths, changes, task.command, tests.passed, tests.skipped))
-            for changes in ({}, source.fix(task))
-        )
+        for suite in suites:
+            source = loop_suite.pytest_repoagent_sources()["small"](SourceContext(None, suite, tmp_path))
+            for task in suite.tasks:
+                files, tests = source.files(task), task.expected_tests
+                buggy, fixed = (
+                    runner.run(Job(files.root, files.paths, changes, task.command, tests.passed, tests.skipped))
+                    for changes in ({}, source.fix(task))
+                )
+                assert (buggy.passed, fixed.passed) == (False, True)
     finally:
         runner.close()
-    assert (buggy.passed, fixed.passed) == (False, True)
