@@ -93,16 +93,9 @@ def run(folder: Path, size: Size) -> str:
     stages = Stages(folder)
     base, sft, dpo, data, pairs = (folder / name for name in ("base", "sft", "dpo", "data", "pairs"))
     store = f"--store={folder / 'store.duckdb'}"
-    train, heldout, practice = (
-        loop_suite.write(folder / name, split, tasks, seed)
-        for seed, (name, split, tasks) in enumerate(
-            (
-                ("small_train", "train", size.train),
-                ("small_heldout", "heldout", size.heldout),
-                ("small_practice", "train", size.practice),
-            )
-        )
-    )
+    train = loop_suite.write(folder / "small_train", "train", size.train, seed=0)
+    heldout = loop_suite.write(folder / "small_heldout", "heldout", size.heldout, seed=1)
+    practice = loop_suite.write(folder / "small_practice", "train", size.practice, seed=2)
 
     def rollouts(stage: str, suite: Path, *options: str, server: Path | None = None) -> None:
         command = (*PYTEST, f"--suite={suite}", store, *options, *size.setup.split())

@@ -80,7 +80,8 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    _open(model)
+    with torch.no_grad():
+        _open(model)
     programs = {text for texts in conversations for text in texts if text.startswith(f"{loop_quoting.HEADING}def ")}
     loop_quoting.learn(model, tokenizer, sorted(programs), shape.quoting, seed)
     model.generation_config.do_sample = True  # or a server ignores the temperature it is asked for
@@ -89,7 +90,6 @@ def make(conversations: Iterable[list[str]], folder: Path, shape: Shape, seed: i
     return int(model.num_parameters())
 
 
-@torch.no_grad()
 def _open(model: Lfm2ForCausalLM) -> None:
     """Let what a convolution or an attention looks at pass as it is, where random weights would scramble it."""
     width = model.config.hidden_size
