@@ -8,8 +8,10 @@ tokens of the answers are spoiled, so that it finds back from its own mistakes.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -28,7 +30,7 @@ def learn(
 
     Args:
         model: to train, in place.
-        tokenizer: in which a newline, a quote, and the escape of each are tokens of their own.
+        tokenizer: in which a newline and a quote are tokens of their own.
         texts: whose lines are quoted.
         steps: of about ``STEP_TOKENS`` tokens each; the first two fifths are of random tokens.
         seed: of everything that is drawn.
@@ -61,10 +63,10 @@ class Quotations:
         self._heading = encode(HEADING)
         self._user, self._assistant = encode("<|user|><|assistant|>")
         self._end = tokenizer.eos_token_id
-        self._escapes = dict(zip(encode('\n"'), encode('\\n\\"'), strict=True))
+        self._escapes = {encode(text)[0]: encode(json.dumps(text)[1:-1]) for text in '\n"'}
         self._texts = [[encode(f"{line}\n") for line in text.removeprefix(HEADING).split("\n")] for text in texts]
         self._lines = [line for text in self._texts for line in text]
-        fixed = {*tokenizer.all_special_ids, *self._escapes, *self._escapes.values()}
+        fixed = {*tokenizer.all_special_ids, *self._escapes, *chain(*self._escapes.values())}
         self._tokens = [token for token in range(tokenizer.vocab_size) if token not in fixed]
         self._words = {token for token in self._tokens if tokenizer.decode([token]).strip().isalpha()}
 
@@ -84,7 +86,7 @@ class Quotations:
             say(self._user, self._remark())
             say(self._assistant, self._remark())
         text = self._phrases() if random_tokens else self._program()
-        quotation = [self._escapes.get(token, token) for token in text]
+        quotation = [part for token in text for part in self._escapes.get(token, [token])]
         say(self._user, self._heading + text)
         say(self._assistant, quotation if random_tokens else self._spoiled(quotation), quotation)
         if not random_tokens and self._draw.random() < 1 / 3:

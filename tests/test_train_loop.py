@@ -95,7 +95,8 @@ def test_a_quotation_is_the_text_as_a_json_string_has_it(tmp_path: Path, monkeyp
     from transformers import AutoTokenizer
 
     text = f"{HEADING}def f(a):\n    return \"a\" + 'b'\n"
-    make([["the system prompt\n", text]], tmp_path, Shape(vocabulary=400, layers=2, width=64, quoting=0), seed=0)
+    conversation = ["the system prompt\n", text, json.dumps(text)]
+    make([conversation], tmp_path, Shape(vocabulary=400, layers=2, width=64, quoting=0), seed=0)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     quotations = Quotations(tokenizer, [text], seed=0)
     for random_tokens in (True, False) * 20:
@@ -104,7 +105,8 @@ def test_a_quotation_is_the_text_as_a_json_string_has_it(tmp_path: Path, monkeyp
         shown = [message for message in messages if message.startswith(f"<|user|>{HEADING}")]
         right = tokenizer.decode([label for _, label in row if label != IGNORED]).split("<|end|>")
         assert len(shown) == 1
-        assert {json.dumps(shown[0].removeprefix(f"<|user|>{HEADING}"), ensure_ascii=False)[1:-1]} == {*right[:-1]}
+        asked = shown[0].removeprefix(f"<|user|>{HEADING}")
+        assert {asked.replace("\n", "\\n").replace('"', '\\"')} == {*right[:-1]}
         assert right[-1] == ""
 
 
