@@ -22,7 +22,7 @@ test-train: $(TRAIN_VENV)/.installed
 test-machines: $(MACHINES_VENV)/.installed
 	$(MACHINES_VENV)/bin/pytest tests/test_ray.py tests/test_export_s3.py $(ARGS)
 
-# A model of random weights through the whole loop, offline, under half an hour on two cores: docs/loop-demo.md.
+# A tiny model that knows no protocol through the whole loop, offline, under half an hour on two cores: docs/loop-demo.md.
 loop-demo: $(TRAIN_VENV)/.installed
 	rm -rf .repoagent/loop-demo
 	OMP_NUM_THREADS=1 $(TRAIN_VENV)/bin/python bench/loop_demo.py

@@ -1,8 +1,8 @@
 """The whole loop, offline: a small model made from nothing learns the protocol. What came of it: docs/loop-demo.md.
 
-Teachers' traces on training tasks, SFT, the student's own rollouts on other training tasks and more replies at their
-states, preference pairs of the student's better and worse replies, DPO; and an evaluation on held-out tasks over HTTP
-before, between and after. It is about data, masks and loop. The tasks are as small as the model (``loop_suite``).
+Teachers' traces on training tasks, SFT, the student's own rollouts on other training tasks, preference pairs of the
+teacher's actions and the student's kinds of mistakes, DPO; and an evaluation on held-out tasks over HTTP before,
+between and after. It is about data, masks and loop. The tasks are as small as the model (``loop_suite``).
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ class Size:
         "--epochs=3 --learning-rate=2e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2 --max-length=1200"
     )
     practice: int = 100
-    branch: str = "--samples=4 --temperature=1 --max-tokens=300"
-    pairs: str = "--mix=student_best_worst"
-    dpo: str = "--learning-rate=1e-3 --batch-size=4 --epochs=4"
+    pairs: str = "--max-pairs=800"
+    dpo: str = "--learning-rate=3e-4 --dpo-beta=1 --rpo-alpha=10 --batch-size=4 --epochs=1"
 
 
 class Stages:
@@ -123,10 +122,8 @@ def run(folder: Path, size: Size) -> str:
     train_on("sft", data, base, sft, size.sft)
     evaluate(sft, size.rollouts)
     rollouts("practice", practice, "--tag=practice", "--temperature=0.7", server=sft)
-    student = ("--student={model}", "--own", "--concurrency=2", store, *size.branch.split())
-    branch = (*REPOAGENT, "build", "branch", *student)
-    stages.run("branch", *REPOAGENT, "serve", str(sft), "--run", shlex.join(branch))
-    build("preferences", pairs, "--max-length-bias=1", *size.pairs.split())
+    mistakes = ("--mix=corruption", "--teacher=swaps", "--no-require-success", "--like-model=openai:sft")
+    build("preferences", pairs, "--max-length-bias=1", *mistakes, *size.pairs.split())
     train_on("dpo", pairs, sft, dpo, size.dpo)
     evaluate(dpo, size.rollouts)
     compared = [

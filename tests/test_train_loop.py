@@ -73,8 +73,7 @@ def test_every_stage_runs_and_is_recorded_in_one_store(tmp_path: Path, monkeypat
         setup="--paraphrase=10 --max-iters=4 --max-tokens=16",
         rollouts=1,
         sft="--epochs=1 --learning-rate=1e-3 --batch-size=4",
-        branch="--samples=2 --max-states=2 --max-tokens=16",
-        pairs="--mix=corruption --teacher=swaps --no-require-success --max-pairs=8",
+        pairs="--max-pairs=8",
         dpo="--epochs=1 --learning-rate=1e-4 --batch-size=4",
     )
     report = run(tmp_path / "demo", size)
