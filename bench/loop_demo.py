@@ -43,7 +43,7 @@ class Size:
     )
     practice: int = 100
     pairs: str = "--max-pairs=800"
-    dpo: str = "--learning-rate=3e-4 --dpo-beta=1 --rpo-alpha=10 --batch-size=4 --epochs=1"
+    dpo: str = "--learning-rate=2e-4 --dpo-beta=1 --rpo-alpha=30 --batch-size=4 --epochs=1"
 
 
 class Stages:
