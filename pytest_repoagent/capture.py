@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any, TextIO
 
 import pytest
@@ -54,6 +55,9 @@ def _sorted_streams() -> Iterator[None]:
             if name in output.STREAMS and not isinstance(value, _Router):
                 value = _Router(name, value)
             super().__setattr__(name, value)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return import_module, ("sys",)  # what is sent to Ray nodes may use the module
 
     sys.__class__ = Sys
     try:

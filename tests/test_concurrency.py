@@ -207,6 +207,7 @@ def test_what_is_said_before_an_item_is_set_up_is_kept_apart_too(pytester: pytes
     with (pytester.path / "conftest.py").open("a") as file:
         file.write(
             """
+import pickle
 import threading
 import pytest
 from pytest_repoagent import output
@@ -223,6 +224,7 @@ def pytest_runtest_setup():
     thread.start()
     thread.join()
     assert kept == [{"stdout": "aside\\n", "stderr": "aloud\\n", "log": ""}]
+    assert pickle.loads(pickle.dumps(sys)) is sys  # as Ray is sent a model
     return (yield)
 """
         )
