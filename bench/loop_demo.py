@@ -86,15 +86,22 @@ class Stages:
         return "\n".join(["| stage | seconds |", "| --- | ---: |", *(f"| {stage} | {s:.0f} |" for stage, s in rows)])
 
 
+def suites(folder: Path, size: Size) -> tuple[Path, Path, Path]:
+    """Write the tasks for training, the held-out ones, and those for practice; returns their suites' files."""
+    return (
+        loop_suite.write(folder / "small_train", "train", size.train, seed=0),
+        loop_suite.write(folder / "small_heldout", "heldout", size.heldout, seed=1),
+        loop_suite.write(folder / "small_practice", "train", size.practice, seed=2),
+    )
+
+
 def run(folder: Path, size: Size) -> str:
     """Run all stages; returns the comparison of the three models and the stages' times, in Markdown."""
     folder.mkdir(parents=True)
     stages = Stages(folder)
     base, sft, dpo, data, pairs = (folder / name for name in ("base", "sft", "dpo", "data", "pairs"))
     store = f"--store={folder / 'store.duckdb'}"
-    train = loop_suite.write(folder / "small_train", "train", size.train, seed=0)
-    heldout = loop_suite.write(folder / "small_heldout", "heldout", size.heldout, seed=1)
-    practice = loop_suite.write(folder / "small_practice", "train", size.practice, seed=2)
+    train, heldout, practice = suites(folder, size)
 
     def rollouts(stage: str, suite: Path, *options: str, server: Path | None = None) -> None:
         command = (*PYTEST, f"--suite={suite}", store, *options, *size.setup.split())

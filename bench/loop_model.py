@@ -20,6 +20,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 HEAD = 64
+"""How wide an attention head is."""
 WORDS = r'\\.|["\n]| ?[A-Za-z_/.]*[A-Za-z_/]|[0-9]+| +(?= )| ?[^\sA-Za-z0-9"\\]+|\s|.'
 """Where tokens end at the latest. Escapes and quotes are tokens of their own, so that a line of code has the same
 tokens in a file and in a JSON string."""

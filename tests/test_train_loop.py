@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import duckdb
@@ -109,6 +110,28 @@ def test_a_quotation_is_the_text_as_a_json_string_has_it(tmp_path: Path, monkeyp
         assert right[-1] == ""
 
 
+def test_no_task_of_the_demonstration_shares_its_words_with_a_held_out_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCH)
+    from loop_demo import Size, suites
+
+    from pytest_repoagent.suites import load_suite
+
+    size = Size()
+    files = suites(tmp_path, size)
+    families = [{task.family for task in load_suite(file).tasks} for file in files]
+    assert [*map(len, families)] == [size.train, size.heldout, size.practice]
+    assert families[0].isdisjoint(families[2])
+
+    def words(file: Path) -> set[str]:
+        programs = (file.parent / "python_programs").iterdir()
+        return {word for path in programs for word in re.findall("[a-z]+", f"{path.stem} {path.read_text()}")}
+
+    train, heldout, practice = map(words, files)
+    assert (train | practice) & heldout == {"def", "solve", "return"}
+
+
 def test_small_tasks_are_mended_by_their_fix_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCH)
     import loop_suite
@@ -119,8 +142,6 @@ def test_small_tasks_are_mended_by_their_fix_alone(tmp_path: Path, monkeypatch: 
     from pytest_repoagent.testrun.subprocess_runner import SubprocessRunner
 
     suites = [load_suite(loop_suite.write(tmp_path / split, split, 5, seed=0)) for split in ("train", "heldout")]
-    words = [{word for task in suite.tasks for word in task.family.split("_")} for suite in suites]
-    assert words[0].isdisjoint(words[1])
     runner = SubprocessRunner()
     try:
         for suite in suites:
