@@ -89,9 +89,9 @@ class Stages:
 def suites(folder: Path, size: Size) -> tuple[Path, Path, Path]:
     """Write the tasks for training, the held-out ones, and those for practice; returns their suites' files."""
     return (
-        loop_suite.write(folder / "small_train", "train", size.train, seed=0),
-        loop_suite.write(folder / "small_heldout", "heldout", size.heldout, seed=1),
-        loop_suite.write(folder / "small_practice", "train", size.practice, seed=2),
+        loop_suite.write(folder / "small_train", "train", size.train),
+        loop_suite.write(folder / "small_heldout", "heldout", size.heldout),
+        loop_suite.write(folder / "small_practice", "train", size.practice, skip=size.train),
     )
 
 

@@ -110,15 +110,23 @@ class Quotations:
         return text
 
     def _program(self) -> list[int]:
-        """A text, or lines of several, some of them twice; none, some or all of the words are others."""
+        """A text, or lines of several, some of them twice; none, some or all of the words are others.
+
+        Those are short runs of a few tokens, as words are that no tokenizer was made for, and as alike.
+        """
         lines = list(self._draw.choice(self._texts))
         if self._draw.random() < 0.5:
             lines = self._draw.choices(self._lines, k=self._draw.randint(3, 30))
         if self._draw.random() < 0.3:
             lines += self._draw.choices(lines, k=3)
         share = self._draw.choice((0.0, 0.3, 1.0))
-        other = {word: self._draw.choice(self._tokens) for word in self._words if self._draw.random() < share}
-        return [other.get(token, token) for line in lines for token in line][:500]
+        few = self._draw.choices(self._tokens, k=8 << self._draw.randint(0, 5))
+        others = {
+            word: self._draw.choices(few, k=self._draw.randint(1, 4))
+            for word in self._words
+            if self._draw.random() < share
+        }
+        return [token for line in lines for word in line for token in others.get(word, [word])][:500]
 
     def _spoiled(self, quotation: list[int]) -> list[int]:
         """Some tokens are others, mostly some of the same text."""

@@ -141,7 +141,7 @@ def test_small_tasks_are_mended_by_their_fix_alone(tmp_path: Path, monkeypatch: 
     from pytest_repoagent.testrun.base import Job
     from pytest_repoagent.testrun.subprocess_runner import SubprocessRunner
 
-    suites = [load_suite(loop_suite.write(tmp_path / split, split, 5, seed=0)) for split in ("train", "heldout")]
+    suites = [load_suite(loop_suite.write(tmp_path / split, split, 5)) for split in ("train", "heldout")]
     runner = SubprocessRunner()
     try:
         for suite in suites:
