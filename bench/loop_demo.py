@@ -42,8 +42,8 @@ class Size:
         "--epochs=3 --learning-rate=2e-3 --warmup-ratio=0.1 --batch-size=2 --micro-batch-size=2 --max-length=1200"
     )
     practice: int = 100
-    pairs: str = "--max-pairs=800"
-    dpo: str = "--learning-rate=2e-4 --dpo-beta=1 --rpo-alpha=30 --batch-size=4 --epochs=1"
+    pairs: str = "--max-pairs=1600"
+    dpo: str = "--learning-rate=5e-4 --dpo-beta=1 --rpo-alpha=30 --batch-size=4 --epochs=1"
 
 
 class Stages:
