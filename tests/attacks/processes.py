@@ -159,7 +159,7 @@ MANY = attacks(
             import time
             made = 0
             try:
-                for _ in range(150):
+                for _ in range(72):
                     if os.fork() == 0:
                         time.sleep(2)
                         os._exit(0)
