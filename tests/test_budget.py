@@ -143,7 +143,10 @@ def test_a_run_keeps_its_budget_and_the_rest_is_made_with_a_higher_one(
         again = run(pytester, *args, "--max-usd=1.95", "--resume=last")
         assert len(server.chats) == calls
         again.assert_outcomes(passed=done, skipped=cut)
-        run(pytester, *args, "--max-usd=100", "--resume=last").assert_outcomes(passed=24)
+        whole = run(pytester, *args, "--max-usd=100", "--resume=last")
+        whole.assert_outcomes(passed=24)
+        whole.stdout.no_fnmatch_line("*are missing*")
+        assert whole.ret == 0
     assert stored(pytester, "SELECT count(*), count(DISTINCT (task_id, rollout)) FROM rollouts WHERE counted") == [
         (24, 24)
     ]

@@ -183,7 +183,7 @@ def test_all_nodes_keep_one_budget_and_one_pace(pytester: pytest.Pytester, clust
     make_project(pytester, eval_kit.NAMES)
     with LoopbackServer(respond, models=["tiny"]) as server:
         args = [*on(cluster), "--model=openai:tiny", f"--base-url={server.url}", "--rollouts=3", QUICK]
-        args += ["--price=1000,1000", "--concurrency=4", "--max-requests-per-minute=1200"]
+        args += ["--price=1000,1000", "--concurrency=4", "--max-requests-per-minute=240"]
         result = run(pytester, *args, "--max-usd=1.95")
         calls = len(server.chats)
         assert 16 <= calls <= 23

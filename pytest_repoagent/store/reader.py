@@ -68,8 +68,9 @@ def cut_short(path: Path, run_id: str) -> int:
     Raises:
         StoreBusy, UsageError: as :func:`connect`.
     """
-    last = "SELECT max_by(cause, attempt) AS cause FROM rollouts WHERE run_id = ? GROUP BY model, task_id, rollout"
-    _, found = query(path, f"SELECT count(*) FROM ({last}) WHERE cause = 'budget'", [run_id])
+    cut = "max_by(cause IS NOT DISTINCT FROM 'budget', attempt)"  # of NULL, max_by would take an earlier attempt's cause
+    groups = f"SELECT {cut} AS cut FROM rollouts WHERE run_id = ? GROUP BY model, task_id, rollout"
+    _, found = query(path, f"SELECT count(*) FROM ({groups}) WHERE cut", [run_id])
     return int(found[0][0])
 
 
