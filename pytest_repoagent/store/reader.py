@@ -68,7 +68,7 @@ def cut_short(path: Path, run_id: str) -> int:
     Raises:
         StoreBusy, UsageError: as :func:`connect`.
     """
-    cut = "max_by(cause IS NOT DISTINCT FROM 'budget', attempt)"  # of NULL, max_by would take an earlier attempt's cause
+    cut = "max_by(cause IS NOT DISTINCT FROM 'budget', attempt)"  # max_by passes NULL over
     groups = f"SELECT {cut} AS cut FROM rollouts WHERE run_id = ? GROUP BY model, task_id, rollout"
     _, found = query(path, f"SELECT count(*) FROM ({groups}) WHERE cut", [run_id])
     return int(found[0][0])
